@@ -1,0 +1,210 @@
+r"""Similarity of kernels, of feature maps, and Convolutional Similarity.
+
+The loss of Belmekki et al. (2024) sums :math:`\|K_i[c_1] \star K_j[c_2]\|^2` over all pairs of
+kernels and all pairs of channels. Applying the paper's own identity to the loss,
+:math:`\|a \star b\|^2 = \langle a \star a, b \star b\rangle`, every kernel is needed once only,
+through its autocorrelation :math:`A_i = \sum_c K_i[c] \star K_i[c]`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from convsim.correlation import check_dims, check_pair, check_tensor
+
+
+def feature_map_similarity(f1: Tensor, f2: Tensor, *, dims: int = 1) -> Tensor:
+    r"""Inner product of two feature maps, :math:`\langle F_1, F_2\rangle` (Equation 2).
+
+    Args:
+        f1: feature maps, ``(..., *M)``: the last ``dims`` axes are spatial.
+        f2: feature maps of the same spatial size; leading axes broadcast.
+        dims: number of spatial axes, 1, 2 or 3.
+
+    Returns:
+        Tensor of the broadcast leading shape.
+
+    Raises:
+        ValueError: for input that is not a finite floating-point tensor, or of other size.
+
+    Example:
+        >>> feature_map_similarity(torch.tensor([1.0, 2.0]), torch.tensor([3.0, -1.0])).item()
+        1.0
+    """
+    return _inner(f1, f2, "f1", "f2", dims)
+
+
+def kernel_similarity(k1: Tensor, k2: Tensor, *, dims: int = 1) -> Tensor:
+    r"""Inner product of two kernels, :math:`\langle K_1, K_2\rangle`.
+
+    Args:
+        k1: kernels, ``(..., *N)``: the last ``dims`` axes are spatial.
+        k2: kernels of the same spatial size; leading axes broadcast.
+        dims: number of spatial axes, 1, 2 or 3.
+
+    Returns:
+        Tensor of the broadcast leading shape; 0 where the kernels are orthogonal.
+
+    Raises:
+        ValueError: for input that is not a finite floating-point tensor, or of other size.
+
+    Example:
+        >>> kernel_similarity(torch.tensor([1.0, 1.0]), torch.tensor([1.0, -1.0])).item()
+        0.0
+    """
+    return _inner(k1, k2, "k1", "k2", dims)
+
+
+def convolutional_similarity(
+    weight: Tensor, *, normalized: bool = False, check_finite: bool = True
+) -> Tensor:
+    r"""Convolutional Similarity of a convolution's weight, exactly, in time linear in S and C.
+
+    .. math:: L_{CS} = \sum_{i<j} \sum_{c_1, c_2} \| K_i[c_1] \star K_j[c_2] \|^2
+                     = \sum_{i<j} \langle A_i, A_j \rangle,
+              \qquad A_i = \sum_c K_i[c] \star K_i[c]
+
+    The first form is Equation 10 of Belmekki et al. (2024), with the upper limit of
+    :math:`c_2` read as :math:`C - 1`; the second is what is computed. Grouped and dilated
+    convolutions need nothing special: the zero channels of a group and the zeros between
+    dilated taps add nothing to either form.
+
+    Args:
+        weight: ``(S, C, *kernel_size)`` with one, two or three kernel axes.
+        normalized: return the scale-free mean over pairs of
+            :math:`\langle A_i, A_j\rangle / (\|A_i\| \|A_j\|)`, between 0 and 1. A kernel that
+            is exactly zero has no direction, and pairs with it are left out.
+        check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
+
+    Returns:
+        Scalar tensor of the weight's dtype, differentiable; 0 for a single kernel.
+
+    Raises:
+        ValueError: if ``weight`` is not a finite, non-empty floating-point tensor of 3 to 5 axes.
+
+    Example:
+        >>> weight = torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])  # orthogonal, S = 2, C = 1
+        >>> convolutional_similarity(weight).item()  # ‖(-1, 0, 1)‖²
+        2.0
+        >>> round(convolutional_similarity(weight, normalized=True).item(), 4)
+        0.3333
+    """
+    spectra = _autocorrelations(weight, check_finite)
+    if normalized:
+        norms = torch.linalg.vector_norm(spectra, dim=1, keepdim=True)
+        spectra = spectra / torch.where(norms > 0, norms, 1)
+    # Σ_{i<j} ⟨A_i, A_j⟩ through running sums: nothing is subtracted, so a nearly dead kernel
+    # costs no digits, and a single kernel gives exactly zero.
+    earlier = spectra.cumsum(0)[:-1]
+    total = (earlier * spectra[1:]).sum()
+    if normalized:
+        alive = (norms > 0).sum()
+        total = total / (alive * (alive - 1) / 2).clamp(min=1)
+    return total.to(weight.dtype)
+
+
+def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
+    r"""Matrix of :math:`\langle A_i, A_j\rangle`, the share of each pair of kernels in the loss.
+
+    Entry (i, j) equals :math:`\sum_{c_1, c_2} \|K_i[c_1] \star K_j[c_2]\|^2`; the sum over the
+    strict upper triangle is :func:`convolutional_similarity`.
+
+    Args:
+        weight: ``(S, C, *kernel_size)`` with one, two or three kernel axes.
+        check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
+
+    Returns:
+        Symmetric tensor ``(S, S)`` of the weight's dtype, with no negative entry.
+
+    Raises:
+        ValueError: for the inputs that :func:`convolutional_similarity` refuses.
+
+    Example:
+        >>> similarity_matrix(torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])).tolist()
+        [[6.0, 2.0], [2.0, 6.0]]
+    """
+    spectra = _autocorrelations(weight, check_finite)
+    return (spectra @ spectra.T).to(weight.dtype)
+
+
+def model_similarity(model: nn.Module) -> Tensor:
+    r"""Sum of :func:`convolutional_similarity` over a model's convolutional layers.
+
+    Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` counts once, grouped and dilated ones too; a
+    module used in several places counts once. Transposed convolutions do not count.
+
+    Args:
+        model: any module.
+
+    Returns:
+        Scalar tensor, differentiable with respect to the layers' weights.
+
+    Raises:
+        ValueError: if the model has no convolutional layer, or a weight is not finite.
+
+    Example:
+        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+        >>> model_similarity(model).item() > 0
+        True
+    """
+    layers = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    ]
+    if not layers:
+        raise ValueError(
+            f"{type(model).__name__} has no Conv1d, Conv2d or Conv3d layer; expected at least "
+            "one: pass the part of the network that holds the convolutions"
+        )
+    total = layers[0][1].weight.new_zeros(())
+    for name, layer in layers:
+        try:
+            total = total + convolutional_similarity(layer.weight).to(total)
+        except ValueError as error:
+            raise ValueError(f"layer {name!r}: {error}") from error
+    return total
+
+
+def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int) -> Tensor:
+    check_dims(dims)
+    check_tensor(a, a_name, axes=dims)
+    check_tensor(b, b_name, axes=dims)
+    check_pair(a, b, a_name, b_name, dims)
+    if a.shape[-dims:] != b.shape[-dims:]:
+        raise ValueError(
+            f"{a_name} has spatial size {tuple(a.shape[-dims:])} and {b_name} "
+            f"{tuple(b.shape[-dims:])}; expected equal sizes on the last {dims} axes"
+        )
+    return (a * b).sum(tuple(range(-dims, 0)))
+
+
+def _autocorrelations(weight: Tensor, check_finite: bool) -> Tensor:
+    """``A_i`` of every kernel, flattened over lags: ``(S, number of lags)``."""
+    check_tensor(weight, "weight", axes=3, check_finite=check_finite)
+    if weight.ndim > 5:
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
+            "(S, C, *kernel_size) with one to three kernel axes"
+        )
+    # Half precision would lose the sum over channels, so it is accumulated in float32.
+    exact = torch.promote_types(weight.dtype, torch.float32)
+    taps = weight.flatten(2).to(exact)
+    gram = taps.transpose(1, 2) @ taps  # (S, T, T): products of tap pairs, summed over channels
+    lag_of_pair, lags = _lag_of_each_tap_pair(weight.shape[2:], weight.device)
+    return gram.new_zeros(weight.shape[0], lags).index_add(1, lag_of_pair, gram.flatten(1))
+
+
+def _lag_of_each_tap_pair(size: torch.Size, device: torch.device) -> tuple[Tensor, int]:
+    """For each pair of taps (row-major) the flat index of the lag between them."""
+    index = torch.zeros((1, 1), dtype=torch.long, device=device)
+    lags = 1
+    for n in size:
+        position = torch.arange(n, device=device)
+        lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
+        width = 2 * n - 1
+        index = index[:, None, :, None] * width + lag[None, :, None, :]
+        index = index.reshape(index.shape[0] * n, -1)
+        lags *= width
+    return index.flatten(), lags
