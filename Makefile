@@ -1,0 +1,69 @@
+# Two commands: `make book` builds the book, `make test` proves it. `make help` lists the rest.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+BUILT := _build/.built
+
+# What the book is made from: when one of these changes, `make book` builds again.
+SOURCES := _config.yml _toc.yml $(wildcard chapters/* book/*.py book/static/*) \
+	$(shell find convsim -name '*.py' -o -name '*.js' -o -name '*.css' -o -name '*.json' | sort)
+
+# Notebooks run with this environment's kernel, settings and plotting, whatever the machine has,
+# and on one thread, because sums in another order differ in their last digits.
+export JUPYTER_PREFER_ENV_PATH = 1
+export IPYTHONDIR = $(CURDIR)/.venv/ipython
+export PLOTLY_RENDERER = plotly_mimetype
+unexport MPLBACKEND
+NOTEBOOKS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+.PHONY: help setup book test chapters lint format address serve clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## make .venv and install everything, versions as in constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+		echo "The book needs Python 3.10 or newer, and '$(PYTHON)' is not: try 'make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)'."; \
+		exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test,lint]"
+	@touch $@
+
+book: $(BUILT) ## build the book into _build/html
+	@echo "The book is at $(CURDIR)/_build/html/index.html"
+
+# From nothing each time: Sphinx repeats no warning about a page that it need not read again.
+$(BUILT): $(READY) $(SOURCES)
+	rm -rf _build
+	$(BIN)/jupyter-book build . --all -W -n --keep-going
+	@touch $@
+
+test: $(BUILT) ## unit tests, doctests, notebooks and the built book, then the browser tests
+	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser \
+		--doctest-modules convsim tests --nbval --nbval-current-env chapters
+	$(BIN)/python -m pytest tests/browser
+
+chapters: $(READY) ## run every notebook and store its outputs
+	$(NOTEBOOKS) $(BIN)/python -m book.execute
+
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy convsim book
+
+format: $(READY) ## let ruff repair what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+address: $(READY) ## copy repository.url from _config.yml to every other place
+	$(BIN)/python -m book.address
+
+serve: $(BUILT) ## show the book at http://localhost:8000
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+clean: ## remove what make book and make test left, but keep .venv
+	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

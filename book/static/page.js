@@ -1,0 +1,1 @@
+// Small repairs to what the theme and its extensions build.

@@ -1,0 +1,78 @@
+// Draws the book's stored Plotly figures: in the page's colours, at the page's width, and only
+// when one comes near the view, because plotly.min.js is large.
+(() => {
+  const figures = new Map(); // div -> stored figure
+  const script = document.currentScript.src;
+  const settings = {
+    displaylogo: false,
+    responsive: true,
+    modeBarButtonsToRemove: ["sendDataToCloud", "select2d", "lasso2d", "autoScale2d"],
+  };
+  let loading = null;
+
+  function loadPlotly() {
+    loading ??= new Promise((resolve, reject) => {
+      const element = document.createElement("script");
+      element.src = new URL("plotly.min.js", script).href;
+      element.onload = () => resolve(window.Plotly);
+      element.onerror = () => reject(new Error(`cannot load ${element.src}`));
+      document.head.append(element);
+    });
+    return loading;
+  }
+
+  function themed(stored, narrow) {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    const text = colour("--pst-color-text-base");
+    const line = colour("--pst-color-border");
+    const layout = structuredClone(stored.layout);
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, tickcolor: line };
+    const clear = "rgba(0, 0, 0, 0)";
+    delete layout.width;
+    Object.assign(layout, { autosize: true, paper_bgcolor: clear, plot_bgcolor: clear });
+    layout.font = { ...layout.font, color: text };
+    layout.hoverlabel = {
+      ...layout.hoverlabel,
+      bgcolor: colour("--pst-color-surface"),
+      font: { ...layout.hoverlabel?.font, color: text },
+    };
+    const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key));
+    for (const key of new Set(["xaxis", "yaxis", ...axes]))
+      layout[key] = { ...layout[key], ...axis, automargin: true };
+    if (narrow) {
+      layout.margin = { l: 40, r: 12, t: layout.title ? 60 : 24, b: 40, ...layout.meta?.narrow };
+      layout.legend = { ...layout.legend, orientation: "h", x: 0, y: -0.2, xanchor: "left", yanchor: "top" };
+    }
+    return layout;
+  }
+
+  async function draw(div) {
+    const stored = figures.get(div);
+    const Plotly = await loadPlotly();
+    const narrow = div.clientWidth < 520;
+    // Plotly writes into what it is given: hand it copies.
+    await Plotly.react(div, structuredClone(stored.data), themed(stored, narrow), settings);
+    div.dataset.drawn = document.documentElement.dataset.theme;
+  }
+
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const { isIntersecting, target } of entries)
+        if (isIntersecting) {
+          near.unobserve(target);
+          draw(target);
+        }
+    },
+    { rootMargin: "400px" },
+  );
+
+  for (const div of document.querySelectorAll(".convsim-plotly")) {
+    figures.set(div, JSON.parse(div.nextElementSibling.textContent));
+    near.observe(div);
+  }
+
+  new MutationObserver(() => {
+    for (const div of figures.keys()) if (div.dataset.drawn) draw(div);
+  }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+})();
