@@ -14,13 +14,16 @@ from torch import Tensor, nn
 from convsim.correlation import check_dims, check_pair, check_tensor
 
 
-def feature_map_similarity(f1: Tensor, f2: Tensor, *, dims: int = 1) -> Tensor:
+def feature_map_similarity(
+    f1: Tensor, f2: Tensor, *, dims: int = 1, check_finite: bool = True
+) -> Tensor:
     r"""Inner product of two feature maps, :math:`\langle F_1, F_2\rangle` (Equation 2).
 
     Args:
         f1: feature maps, ``(..., *M)``: the last ``dims`` axes are spatial.
         f2: feature maps of the same spatial size; leading axes broadcast.
         dims: number of spatial axes, 1, 2 or 3.
+        check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
 
     Returns:
         Tensor of the broadcast leading shape.
@@ -32,16 +35,19 @@ def feature_map_similarity(f1: Tensor, f2: Tensor, *, dims: int = 1) -> Tensor:
         >>> feature_map_similarity(torch.tensor([1.0, 2.0]), torch.tensor([3.0, -1.0])).item()
         1.0
     """
-    return _inner(f1, f2, "f1", "f2", dims)
+    return _inner(f1, f2, "f1", "f2", dims, check_finite)
 
 
-def kernel_similarity(k1: Tensor, k2: Tensor, *, dims: int = 1) -> Tensor:
+def kernel_similarity(
+    k1: Tensor, k2: Tensor, *, dims: int = 1, check_finite: bool = True
+) -> Tensor:
     r"""Inner product of two kernels, :math:`\langle K_1, K_2\rangle`.
 
     Args:
         k1: kernels, ``(..., *N)``: the last ``dims`` axes are spatial.
         k2: kernels of the same spatial size; leading axes broadcast.
         dims: number of spatial axes, 1, 2 or 3.
+        check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
 
     Returns:
         Tensor of the broadcast leading shape; 0 where the kernels are orthogonal.
@@ -53,7 +59,7 @@ def kernel_similarity(k1: Tensor, k2: Tensor, *, dims: int = 1) -> Tensor:
         >>> kernel_similarity(torch.tensor([1.0, 1.0]), torch.tensor([1.0, -1.0])).item()
         0.0
     """
-    return _inner(k1, k2, "k1", "k2", dims)
+    return _inner(k1, k2, "k1", "k2", dims, check_finite)
 
 
 def convolutional_similarity(
@@ -167,10 +173,10 @@ def model_similarity(model: nn.Module) -> Tensor:
     return total
 
 
-def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int) -> Tensor:
+def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_finite: bool) -> Tensor:
     check_dims(dims)
-    check_tensor(a, a_name, axes=dims)
-    check_tensor(b, b_name, axes=dims)
+    check_tensor(a, a_name, axes=dims, check_finite=check_finite)
+    check_tensor(b, b_name, axes=dims, check_finite=check_finite)
     check_pair(a, b, a_name, b_name, dims)
     if a.shape[-dims:] != b.shape[-dims:]:
         raise ValueError(

@@ -1,0 +1,1 @@
+"""Experiments of the papers and of the book, each run recorded as one JSON file."""

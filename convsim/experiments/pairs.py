@@ -1,0 +1,234 @@
+"""Two kernels, one signal: the experiments of Tables 1, 2, 3 and 6 of Belmekki et al. (2024).
+
+Each episode draws a signal X ~ U(0, 1) of 64 values and two kernels K1, K2 ~ U(-1, 1), then
+descends on ⟨K1, K2⟩² or on the Convolutional Similarity ‖K1 ⋆ K2‖² by moving both kernels,
+and watches ⟨F1, F2⟩² on the way. All episodes of a row are one batch of tensors: the losses of
+different episodes share no number, so the gradient of their sum is the gradient of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from convsim.correlation import cross_correlate
+from convsim.experiments.record import RESULTS, record_path, write_record
+from convsim.similarity import convolutional_similarity, feature_map_similarity, kernel_similarity
+
+Loss = Literal["kernel similarity", "convolutional similarity"]
+CURVE_POINTS = 51
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """One row of a table.
+
+    Attributes:
+        loss: what is minimised: ⟨K1, K2⟩² or ‖K1 ⋆ K2‖².
+        taps: length N of the kernels.
+        optimizer: ``"Adam"`` or ``"SGD"``, torch's defaults apart from the learning rate.
+        learning_rate: its learning rate.
+        iterations: number of steps.
+        padding: how the feature maps are computed, ``"full"`` or ``"valid"``.
+        episodes: number of independent episodes.
+        signal_length: length M of the signal.
+        seed: seed of the generator of kernels and signals.
+    """
+
+    loss: Loss
+    taps: int
+    optimizer: Literal["Adam", "SGD"]
+    learning_rate: float
+    iterations: int
+    padding: Literal["full", "valid"] = "full"
+    episodes: int = 1000
+    signal_length: int = 64
+    seed: int = 0
+
+
+# Hyper-parameters of the paper: Table 7 for Table 1, Table 8 for Tables 2 and 3 (one experiment,
+# two tables), Table 9 for Table 6. Its first two rows are N = 3.
+_KERNEL: Loss = "kernel similarity"
+_CONVOLUTIONAL: Loss = "convolutional similarity"
+_TABLE_2 = (
+    PairSettings(_CONVOLUTIONAL, 3, "Adam", 0.1, 300),
+    PairSettings(_CONVOLUTIONAL, 3, "SGD", 0.2, 350),
+    PairSettings(_CONVOLUTIONAL, 9, "Adam", 0.1, 400),
+    PairSettings(_CONVOLUTIONAL, 9, "SGD", 0.07, 550),
+    PairSettings(_CONVOLUTIONAL, 16, "Adam", 0.2, 450),
+    PairSettings(_CONVOLUTIONAL, 16, "SGD", 0.035, 1500),
+)
+TABLES: dict[str, tuple[PairSettings, ...]] = {
+    "table1": (
+        PairSettings(_KERNEL, 3, "Adam", 0.1, 250),
+        PairSettings(_KERNEL, 3, "SGD", 0.1, 250),
+        PairSettings(_KERNEL, 9, "Adam", 0.1, 250),
+        PairSettings(_KERNEL, 9, "SGD", 0.1, 250),
+        PairSettings(_KERNEL, 16, "Adam", 0.1, 250),
+        PairSettings(_KERNEL, 16, "SGD", 0.1, 300),
+    ),
+    "table2": _TABLE_2,
+    "table3": _TABLE_2,
+    "table6": (
+        PairSettings(_CONVOLUTIONAL, 3, "Adam", 0.1, 300, "valid"),
+        PairSettings(_CONVOLUTIONAL, 3, "SGD", 0.1, 300, "valid"),
+        PairSettings(_CONVOLUTIONAL, 9, "Adam", 0.1, 300, "valid"),
+        PairSettings(_CONVOLUTIONAL, 9, "SGD", 0.05, 400, "valid"),
+        PairSettings(_CONVOLUTIONAL, 16, "Adam", 0.05, 500, "valid"),
+        PairSettings(_CONVOLUTIONAL, 16, "SGD", 0.01, 700, "valid"),
+    ),
+}
+
+
+def run(rows: Sequence[PairSettings], *, folder: Path = RESULTS, progress: bool = True) -> None:
+    """Run and record every row that has no record yet.
+
+    Args:
+        rows: settings, such as ``TABLES["table1"]``.
+        folder: where records lie.
+        progress: show a progress bar.
+    """
+    missing = [row for row in rows if not record_path("pairs", row, folder).exists()]
+    total = sum(row.iterations for row in missing)
+    with tqdm(total=total, unit="step", disable=not progress or not missing) as bar:
+        for row in missing:
+            bar.set_description(f"{row.loss}, {row.padding}, N={row.taps}, {row.optimizer}")
+            started = datetime.now(timezone.utc)
+            metrics = measure(row, bar)
+            data = (
+                f"synthetic: signals of {row.signal_length} values from U(0, 1), "
+                f"kernels from U(-1, 1), {row.episodes} episodes"
+            )
+            write_record("pairs", row, metrics, data=data, started=started, folder=folder)
+
+
+def measure(settings: PairSettings, bar: tqdm | None = None) -> dict[str, Any]:
+    """Run the episodes of one row and summarise them.
+
+    Returns:
+        ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a diverged
+        episode does not count as reduced. ``decrease_percent`` and ``increase_percent``: change
+        of ⟨F1, F2⟩² over the episodes in which it went down and up. ``correlation``: Pearson's,
+        over the steps of an episode, between the loss and ⟨F1, F2⟩². ``cosine_before`` and
+        ``cosine_after``: |cos(F1, F2)|; ``cosine_fell_percent``: share in which it fell.
+        ``smaller_norm_…`` and ``larger_norm_…``: norms of the two kernels.
+        ``diverged``: number of episodes that met NaN or infinity; they enter no mean.
+        ``curve``: medians along the descent. Summaries are dictionaries of n, mean, std, and
+        the 5 %, 50 % and 95 % quantiles; None where nothing is left to summarise.
+    """
+    generator = torch.Generator().manual_seed(settings.seed)
+    shape = (settings.episodes, 2, settings.taps)
+    kernels = 2 * torch.rand(shape, dtype=torch.float64, generator=generator) - 1
+    signals = torch.rand(
+        settings.episodes, 1, settings.signal_length, dtype=torch.float64, generator=generator
+    )
+    kernels.requires_grad_()
+    optimizer = getattr(torch.optim, settings.optimizer)([kernels], lr=settings.learning_rate)
+    losses, similarities, cosines = [], [], []
+    norms = [_sorted_norms(kernels)]
+    for step in range(settings.iterations + 1):
+        optimizer.zero_grad()
+        loss = _loss(settings.loss, kernels)
+        similarity, cosine = _compare_feature_maps(signals, kernels.detach(), settings.padding)
+        losses.append(loss.detach())
+        similarities.append(similarity.square())
+        cosines.append(cosine.abs())
+        if step < settings.iterations:
+            loss.sum().backward()
+            optimizer.step()
+            if bar is not None:
+                bar.update()
+    norms.append(_sorted_norms(kernels))
+    return _summarise_episodes(
+        torch.stack(losses), torch.stack(similarities), torch.stack(cosines), torch.stack(norms)
+    )
+
+
+def _loss(name: Loss, kernels: Tensor) -> Tensor:
+    """Loss per episode of ``(episodes, 2, N)`` kernels, NaN and all."""
+    if name == "kernel similarity":
+        return kernel_similarity(kernels[:, 0], kernels[:, 1], check_finite=False).square()
+    weights = kernels[:, :, None]  # S = 2 kernels of C = 1 channel
+    return torch.func.vmap(lambda w: convolutional_similarity(w, check_finite=False))(weights)
+
+
+def _compare_feature_maps(
+    signals: Tensor, kernels: Tensor, padding: Literal["full", "valid"]
+) -> tuple[Tensor, Tensor]:
+    """⟨F1, F2⟩ and cos(F1, F2) per episode."""
+    maps = cross_correlate(signals, kernels, mode=padding, check_finite=False)
+    f1, f2 = maps[:, 0], maps[:, 1]
+    similarity = feature_map_similarity(f1, f2, check_finite=False)
+    return similarity, similarity / (f1.norm(dim=1) * f2.norm(dim=1))
+
+
+def _sorted_norms(kernels: Tensor) -> Tensor:
+    """Norms of the two kernels of each episode, the smaller one first: ``(2, episodes)``."""
+    return kernels.detach().norm(dim=2).sort(dim=1).values.T
+
+
+def _summarise_episodes(
+    losses: Tensor, similarities: Tensor, cosines: Tensor, norms: Tensor
+) -> dict[str, Any]:
+    """Summaries over episodes of the ``(steps + 1, episodes)`` histories.
+
+    ``norms`` holds before and after, smaller and larger: ``(2, 2, episodes)``.
+    """
+    finite = (losses.isfinite() & similarities.isfinite() & cosines.isfinite()).all(dim=0)
+    first, last = similarities[0, finite], similarities[-1, finite]
+    change = 100 * (last - first) / first
+    fell = cosines[-1, finite] < cosines[0, finite]
+    steps = torch.linspace(0, len(losses) - 1, CURVE_POINTS).round().long()
+    relative = [(history / history[0])[steps][:, finite] for history in (losses, similarities)]
+    return {
+        "reduced_percent": 100 * (last < first).sum().item() / len(finite),
+        "decrease_percent": summarise(-change[change < 0]),
+        "increase_percent": summarise(change[change >= 0]),
+        "correlation": summarise(_pearson(losses[:, finite], similarities[:, finite])),
+        "cosine_before": summarise(cosines[0, finite]),
+        "cosine_after": summarise(cosines[-1, finite]),
+        "cosine_fell_percent": 100 * fell.sum().item() / len(finite),
+        "smaller_norm_before": summarise(norms[0, 0, finite]),
+        "smaller_norm_after": summarise(norms[1, 0, finite]),
+        "larger_norm_before": summarise(norms[0, 1, finite]),
+        "larger_norm_after": summarise(norms[1, 1, finite]),
+        "diverged": int((~finite).sum()),
+        "curve": {
+            "step": steps.tolist(),
+            "loss": _median(relative[0]),
+            "similarity": _median(relative[1]),
+            "cosine": _median(cosines[steps][:, finite]),
+        },
+    }
+
+
+def _pearson(a: Tensor, b: Tensor) -> Tensor:
+    """Pearson's correlation of two ``(steps, episodes)`` histories, per episode."""
+    # Histories may span dozens of orders of magnitude; in units of their maximum nothing overflows.
+    a, b = (h / h.abs().amax(dim=0) for h in (a, b))
+    a, b = a - a.mean(dim=0), b - b.mean(dim=0)
+    return (a * b).sum(dim=0) / (a.norm(dim=0) * b.norm(dim=0))
+
+
+def summarise(values: Tensor) -> dict[str, float] | None:
+    """Number, mean, standard deviation (n - 1) and quantiles of a set of finite numbers."""
+    if len(values) == 0:
+        return None
+    quantiles = torch.quantile(values, torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype))
+    return {
+        "n": len(values),
+        "mean": values.mean().item(),
+        "std": values.std().item() if len(values) > 1 else 0.0,
+        **dict(zip(("q05", "q50", "q95"), quantiles.tolist(), strict=True)),
+    }
+
+
+def _median(values: Tensor) -> list[float]:
+    return [float(f"{value:.5g}") for value in values.quantile(0.5, dim=1).tolist()]

@@ -1,0 +1,174 @@
+"""One run, one record: a JSON file that says what was run, what came out, and where."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+"""Where the book's own records lie, inside the package so that Colab has them too."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What one run was and what it measured.
+
+    Attributes:
+        experiment: name of the experiment, e.g. ``"pairs"``.
+        settings: the fields of the run's settings.
+        metrics: what was measured.
+        data: the data, in words.
+        started: UTC time of the start, ISO 8601.
+        seconds: duration of the run.
+        command: the command line of the process.
+        versions: versions of Python and of the packages that matter.
+        commit: git commit of the code, ``+`` appended if files were changed; None outside git.
+        hardware: the machine, in words.
+    """
+
+    experiment: str
+    settings: dict[str, Any]
+    metrics: dict[str, Any]
+    data: str
+    started: str
+    seconds: float
+    command: str
+    versions: dict[str, str]
+    commit: str | None
+    hardware: str
+
+
+def record_path(experiment: str, settings: Any, folder: Path = RESULTS) -> Path:
+    """Path of the record of ``settings`` (a frozen dataclass): experiment and hash of settings."""
+    canonical = json.dumps(asdict(settings), sort_keys=True, allow_nan=False)
+    digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
+    return folder / f"{experiment}-{digest}.json"
+
+
+def write_record(
+    experiment: str,
+    settings: Any,
+    metrics: Mapping[str, Any],
+    *,
+    data: str,
+    started: datetime,
+    device: torch.device | str = "cpu",
+    folder: Path = RESULTS,
+) -> Path:
+    """Write a run's record in one atomic step and return its path.
+
+    Args:
+        experiment: name of the experiment.
+        settings: frozen dataclass; its hash names the file.
+        metrics: JSON-ready numbers, finite or None.
+        data: the data, in words.
+        started: time zone aware start of the run.
+        device: where the run computed.
+        folder: where records lie.
+
+    Raises:
+        ValueError: if a metric is NaN or infinite; undefined numbers are written as None.
+    """
+    record = Record(
+        experiment=experiment,
+        settings=asdict(settings),
+        metrics=dict(metrics),
+        data=data,
+        started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
+        seconds=round((datetime.now(timezone.utc) - started).total_seconds(), 2),
+        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        versions={name: version(name) for name in ("convsim", "torch", "numpy")}
+        | {"python": platform.python_version()},
+        commit=_git_commit(),
+        hardware=hardware_in_words(torch.device(device)),
+    )
+    path = record_path(experiment, settings, folder)
+    try:
+        text = json.dumps(asdict(record), indent=1, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            f"a metric of {experiment} is NaN or infinite; expected finite numbers, or None for "
+            "what is undefined"
+        ) from error
+    write_atomically(path, text + "\n")
+    return path
+
+
+def read_record(path: Path) -> Record:
+    """Read one record.
+
+    Raises:
+        ValueError: if the file is not a complete record; the message says what to do.
+    """
+    try:
+        return Record(**json.loads(path.read_text()))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not a complete record ({error}); expected the JSON that "
+            "`convsim run` writes: delete the file and run the experiment again"
+        ) from error
+
+
+def read_records(experiment: str, folder: Path = RESULTS) -> list[Record]:
+    """All records of an experiment, in the order of their file names."""
+    return [read_record(path) for path in sorted(folder.glob(f"{experiment}-*.json"))]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader or a crash sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as handle:
+        try:
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+            os.chmod(handle.name, 0o644)
+            os.replace(handle.name, path)
+        except BaseException:
+            Path(handle.name).unlink(missing_ok=True)
+            raise
+
+
+def hardware_in_words(device: torch.device) -> str:
+    """The processor a run used, for a reader: ``"Intel Xeon …, 2 threads"`` or the GPU's name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    name = found.group(1) if found else platform.processor() or platform.machine()
+    return f"{' '.join(name.split())}, {torch.get_num_threads()} threads"
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout the package lies in, or None if it was installed otherwise."""
+    git = ["git", "-C", str(RESULTS.parent)]
+    try:
+        # Asking for a tracked file keeps an unrelated repository around site-packages out.
+        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", "__init__.py"], **_QUIET)
+        if tracked.returncode != 0:
+            return None
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], **_QUIET).stdout.strip()
+        changed = subprocess.run([*git, "status", "--porcelain", "-uno", "--", "."], **_QUIET)
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return commit + ("+" if changed.stdout.strip() else "")
+
+
+_QUIET: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
