@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Run the experiments of the book on feature maps, one record a run.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
 )
 Name = Annotated[str, typer.Argument(help=f"One of {', '.join(pairs.TABLES)}.")]
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
