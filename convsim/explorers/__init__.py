@@ -1,0 +1,5 @@
+"""Explorers: the same interactive picture in Jupyter, in Colab and on the built page."""
+
+from convsim.explorers.explorers import CorrelationExplorer, ImageExplorer, SimilarityExplorer
+
+__all__ = ["CorrelationExplorer", "ImageExplorer", "SimilarityExplorer"]

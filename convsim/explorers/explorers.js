@@ -1,0 +1,1009 @@
+/* The explorers of the book. One classic script for two homes: a page loads it from _static and it
+ * mounts every div.convsim-explorer; a notebook gets it as the anywidget module of explorers.py.
+ * It must stay free of import and export: browsers refuse modules in pages opened from disk. */
+(() => {
+  "use strict";
+
+  // ---------------------------------------------------------------------------------------------
+  // Arithmetic. A grid is { h, w, v }: h rows of w values in v. A signal is a grid with one row,
+  // so that one function serves one and two dimensions.
+
+  const row = (v) => ({ h: 1, w: v.length, v });
+  const square = (rows) => ({ h: rows.length, w: rows.length, v: rows.flat() });
+
+  function dot(a, b) {
+    let sum = 0;
+    for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+    return sum;
+  }
+
+  /** Full cross-correlation (Eq. 1b): entry (i, j) is lag (i − (k.h − 1), j − (k.w − 1)). */
+  function correlate(x, k) {
+    const h = x.h + k.h - 1, w = x.w + k.w - 1, v = new Float64Array(h * w);
+    for (let i = 0; i < h; i++) {
+      const top = i - k.h + 1;
+      for (let a = Math.max(0, -top); a < k.h && top + a < x.h; a++) {
+        for (let j = 0; j < w; j++) {
+          const left = j - k.w + 1, end = Math.min(k.w, x.w - left);
+          let sum = 0;
+          for (let b = Math.max(0, -left); b < end; b++) {
+            sum += x.v[(top + a) * x.w + left + b] * k.v[a * k.w + b];
+          }
+          v[i * w + j] += sum;
+        }
+      }
+    }
+    return { h, w, v };
+  }
+
+  /** X ⋆ X on the lags that a kernel correlated with its like can reach. */
+  function autocorrelate(x, reachH, reachW) {
+    const h = 2 * reachH + 1, w = 2 * reachW + 1, v = new Float64Array(h * w);
+    for (let i = 0; i < h; i++) {
+      for (let j = 0; j < w; j++) {
+        const a = i - reachH, b = j - reachW;
+        let sum = 0;
+        for (let r = Math.max(0, a); r < Math.min(x.h, x.h + a); r++) {
+          for (let c = Math.max(0, b); c < Math.min(x.w, x.w + b); c++) {
+            sum += x.v[r * x.w + c] * x.v[(r - a) * x.w + c - b];
+          }
+        }
+        v[i * w + j] = sum;
+      }
+    }
+    return { h, w, v };
+  }
+
+  /** Undefined (null) when a kernel or a feature map is zero. */
+  function cosine(a, b) {
+    const norms = Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b));
+    return norms > 0 ? dot(a, b) / norms : null;
+  }
+
+  /** Both sides of Eq. 11 for two kernels on an input whose autocorrelation is given. */
+  function analyse(k1, k2, x, lags) {
+    const maps = [correlate(x, k1), correlate(x, k2)];
+    const cross = correlate(k1, k2);
+    const terms = Array.from(cross.v, (value, n) => value * lags.v[n]);
+    const middle = (terms.length - 1) / 2;
+    const mapCosine = cosine(maps[0].v, maps[1].v);
+    return {
+      maps,
+      terms,
+      readouts: {
+        kernel_similarity: dot(k1.v, k2.v),
+        kernel_cosine: cosine(k1.v, k2.v),
+        feature_map_similarity: dot(maps[0].v, maps[1].v),
+        feature_map_cosine: mapCosine === null ? null : Math.abs(mapCosine),
+        convolutional_similarity: dot(cross.v, cross.v),
+        lag_0: terms[middle],
+        other_lags: terms.reduce((sum, term, n) => (n === middle ? sum : sum + term), 0),
+      },
+    };
+  }
+
+  /** The generator mulberry32 (Tommy Ettinger, public domain): numbers in [0, 1). */
+  function uniformNoise(seed, length) {
+    return Array.from({ length }, () => {
+      seed = (seed + 0x6d2b79f5) | 0;
+      let mixed = Math.imul(seed ^ (seed >>> 15), seed | 1);
+      mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+      return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    });
+  }
+
+  const LENGTH = 64;
+  const INPUTS = {
+    noise: ["Uniform noise", (s) => uniformNoise(s.seed, LENGTH)],
+    impulse: ["Impulse", () => each((n) => Number(n === LENGTH / 2))],
+    step: ["Step", () => each((n) => Number(n >= LENGTH / 2))],
+    sine: ["Sine", () => each((n) => Math.sin((2 * Math.PI * n) / 16))],
+    constant: ["Constant", () => each(() => 1)],
+    photograph: ["Row of a photograph", (s) => s.photograph],
+  };
+  const each = (value) => Array.from({ length: LENGTH }, (_, n) => value(n));
+
+  /** The photograph arrives as base64 of its grey levels; X is level / 255. */
+  function decode(base64) {
+    return { h: LENGTH, w: LENGTH, v: Float64Array.from(atob(base64), (c) => c.charCodeAt(0) / 255) };
+  }
+
+  /** X and X ⋆ X change less often than the kernels: remember the last ones. */
+  function remembering(make) {
+    let key, value;
+    return (state, reach, ...parts) => {
+      const next = JSON.stringify([reach, ...parts]);
+      if (next !== key) [key, value] = [next, make(state, reach)];
+      return value;
+    };
+  }
+
+  function signalAnalyser() {
+    const input = remembering((state, reach) => {
+      const x = row(INPUTS[state.input][1](state));
+      return { x, lags: autocorrelate(x, 0, reach) };
+    });
+    return (s) => {
+      const { x, lags } = input(s, s.kernel_1.length - 1, s.input, s.seed, s.photograph);
+      return { x, ...analyse(row(s.kernel_1), row(s.kernel_2), x, lags) };
+    };
+  }
+
+  function imageAnalyser() {
+    const input = remembering((state, reach) => {
+      const x = decode(state.photograph);
+      return { x, lags: autocorrelate(x, reach, reach) };
+    });
+    return (s) => {
+      const { x, lags } = input(s, s.kernel_1.length - 1, s.photograph);
+      return { x, ...analyse(square(s.kernel_1), square(s.kernel_2), x, lags) };
+    };
+  }
+
+  /** Where each mode's output begins in the full one, and how long it is. */
+  function extent(mode, M, N) {
+    if (mode === "full") return [0, M + N - 1];
+    return mode === "same" ? [(N - 1) >> 1, M] : [N - 1, M - N + 1];
+  }
+
+  /** The numbers of an explorer, with the keys of Python's readouts(). */
+  function compute(kind, state) {
+    if (kind === "correlation") {
+      const [start, length] = extent(state.mode, state.signal.length, state.kernel.length);
+      const full = correlate(row(state.signal), row(state.kernel)).v;
+      const output = Array.from(full.subarray(start, start + length));
+      return { output, output_length: length, value: output[Math.min(state.position, length - 1)] };
+    }
+    if (kind === "similarity") {
+      const { readouts, terms } = signalAnalyser()(state);
+      return { ...readouts, lag_terms: terms };
+    }
+    const { readouts, terms } = imageAnalyser()(state), w = 2 * state.kernel_1.length - 1;
+    return { ...readouts, lag_terms: Array.from({ length: w }, (_, i) => terms.slice(i * w, i * w + w)) };
+  }
+
+  const LOSSES = {
+    convolutional_similarity: {
+      label: "Convolutional Similarity, ‖K₁ ⋆ K₂‖²",
+      value: (a, b) => { const c = correlate(row(a), row(b)).v; return dot(c, c); },
+      // ‖a ⋆ b‖² = ⟨a ⋆ a, b ⋆ b⟩ is quadratic in a, with the Toeplitz matrix of b ⋆ b
+      gradient: (a, b) => {
+        const lags = autocorrelate(row(b), 0, b.length - 1).v;
+        return a.map((_, i) => 2 * a.reduce((sum, tap, j) => sum + tap * lags[i - j + a.length - 1], 0));
+      },
+    },
+    kernel_similarity: {
+      label: "Kernel similarity, ⟨K₁, K₂⟩²",
+      value: (a, b) => dot(a, b) ** 2,
+      gradient: (a, b) => { const s = 2 * dot(a, b); return b.map((tap) => s * tap); },
+    },
+  };
+
+  function descend({ kernel_1: a, kernel_2: b, loss, learning_rate: rate }) {
+    const { gradient } = LOSSES[loss], [ga, gb] = [gradient(a, b), gradient(b, a)];
+    return {
+      kernel_1: a.map((tap, i) => tap - rate * ga[i]),
+      kernel_2: b.map((tap, i) => tap - rate * gb[i]),
+    };
+  }
+
+  // ---------------------------------------------------------------------------------------------
+  // Elements
+
+  const SVG = new Set(["svg", "path", "circle", "rect", "text", "line"]);
+  let ids = 0;
+
+  function h(tag, attributes = {}, ...children) {
+    const node = SVG.has(tag)
+      ? document.createElementNS("http://www.w3.org/2000/svg", tag)
+      : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== false && value !== undefined) node.setAttribute(name, value);
+    }
+    node.append(...children);
+    return node;
+  }
+
+  const button = (text, onclick, extra = {}) =>
+    h("button", { type: "button", class: "convsim-button", onclick, ...extra }, text);
+
+  const field = (text, control, extra = {}) =>
+    h("label", { class: "convsim-field", ...extra }, h("span", {}, text), control);
+
+  const select = (options, onchange) =>
+    h("select", { class: "convsim-input", onchange: (event) => onchange(event.target.value) },
+      ...options.map(([value, text]) => h("option", { value }, text)));
+
+  /** A number input that reports only numbers within its bounds and marks anything else. */
+  function numberInput(attributes, oninput) {
+    const input = h("input", {
+      type: "number", class: "convsim-input", inputmode: "decimal", ...attributes,
+      oninput: () => {
+        const good = input.value !== "" && input.checkValidity();
+        input.setAttribute("aria-invalid", String(!good));
+        if (good) oninput(Number(input.value));
+      },
+    });
+    return input;
+  }
+
+  /** Follow the state, but leave alone what the reader is typing. */
+  function follow(input, value) {
+    if (input.value !== "" && Number(input.value) === value) return;
+    if (input === document.activeElement && input.type === "number" && input.value === "") return;
+    input.value = value;
+    input.removeAttribute("aria-invalid");
+  }
+
+  const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+  /** A number as a reader wants it: about four digits, a true minus, no 1e-17 for zero. */
+  function show(value, digits) {
+    if (value === null) return "undefined";
+    const size = Math.abs(value);
+    if (size < 1e-12) return "0";
+    if (digits === undefined && Number.isInteger(value) && size < 1e6) return minus(value);
+    if (digits === undefined && (size < 1e-3 || size >= 1e6)) {
+      const [mantissa, power] = value.toExponential(2).split("e");
+      const raised = [...String(Math.abs(power))].map((d) => SUPERSCRIPTS[d]).join("");
+      return `${minus(mantissa)} × 10${power < 0 ? "⁻" : ""}${raised}`;
+    }
+    return minus(value.toFixed(digits ?? (size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4)));
+  }
+  const minus = (text) => String(text).replace("-", "−");
+  const short = (value) => minus(Number(value.toPrecision(3)));
+
+  /** A range that holds zero and the values and ends on round numbers, so that it seldom moves. */
+  function roundRange(...lists) {
+    let low = 0, high = 0;
+    for (const list of lists) {
+      for (const v of list) { if (v < low) low = v; if (v > high) high = v; }
+    }
+    if (low === high) high = 1;
+    const raw = (high - low) / 3, power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 5, 10].find((s) => s * power >= raw) * power;
+    return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
+  }
+
+  /** A picture whose marks are made once and then moved: put(name, …) makes or updates a mark. */
+  function chart(height, redraw, bottom = 20) {
+    const marks = new Map();
+    let used = new Set();
+    const svg = h("svg", { class: "convsim-chart", role: "img", height });
+    const plot = {
+      svg, height, bottom, width: 640, left: 46, right: 14, top: 10,
+      begin() {
+        used = new Set();
+      },
+      axes(first, last, low, high) {
+        plot.begin();
+        const { left, right, top, bottom } = plot, across = plot.width - left - right;
+        plot.step = across / Math.max(1, last - first + 1);
+        plot.x = (n) => left + (n - first + 0.5) * plot.step;
+        plot.y = (v) => top + ((high - v) / (high - low)) * (height - top - bottom);
+        for (const [name, v] of [["low", low], ["zero", 0], ["high", high]]) {
+          if (v === 0 && name !== "zero") continue;
+          plot.put(`${name}-line`, "line", {
+            class: name === "zero" ? "convsim-axis" : "convsim-grid",
+            x1: left, x2: plot.width - right, y1: plot.y(v), y2: plot.y(v),
+          });
+          plot.put(`${name}-text`, "text",
+            { class: "convsim-tick", x: left - 6, y: plot.y(v) + 4, "text-anchor": "end" }, short(v));
+        }
+      },
+      put(name, tag, attributes, text) {
+        let mark = marks.get(name);
+        if (!mark) {
+          mark = { node: h(tag), now: {} };
+          marks.set(name, mark);
+          svg.append(mark.node);
+        }
+        used.add(name);
+        for (const [key, value] of Object.entries({ display: "inline", ...attributes })) {
+          if (mark.now[key] !== value) mark.node.setAttribute(key, (mark.now[key] = value));
+        }
+        if (text !== undefined && mark.now.text !== text) mark.node.textContent = mark.now.text = text;
+      },
+      ticks(positions, name = String) {
+        const y = height - 5;
+        positions.forEach((n, i) => plot.put(`x${i}`, "text",
+          { class: "convsim-tick", x: plot.x(n), y, "text-anchor": "middle" }, minus(name(n))));
+      },
+      end(label) {
+        for (const [name, mark] of marks) {
+          if (!used.has(name) && mark.now.display !== "none") {
+            mark.node.setAttribute("display", (mark.now.display = "none"));
+          }
+        }
+        svg.setAttribute("aria-label", label);
+      },
+      /** Bars from zero, as one path: [[n, value], …]. */
+      bars(name, className, pairs, share = 0.7) {
+        const half = Math.max(1, plot.step * share) / 2, zero = plot.y(0);
+        const d = pairs.map(([n, v]) => {
+          const x = plot.x(n), y = plot.y(v);
+          return `M${f(x - half)} ${f(zero)}V${f(y)}H${f(x + half)}V${f(zero)}Z`;
+        });
+        plot.put(name, "path", { class: className, d: d.join("") || "M0 0" });
+      },
+      line(name, className, pairs) {
+        const d = pairs.map(([n, v], i) => `${i ? "L" : "M"}${f(plot.x(n))} ${f(plot.y(v))}`);
+        plot.put(name, "path", { class: className, d: d.join("") });
+      },
+      dots(name, className, pairs, r = 3) {
+        const d = pairs.map(([n, v]) =>
+          `M${f(plot.x(n) - r)} ${f(plot.y(v))}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0`);
+        plot.put(name, "path", { class: className, d: d.join("") || "M0 0" });
+      },
+    };
+    // real pixels rather than a scaled view box, so that type stays legible on a phone
+    const observer = new ResizeObserver(() => {
+      const width = Math.round(svg.clientWidth);
+      if (width > 0 && width !== plot.width) { plot.width = width; redraw(); }
+    });
+    observer.observe(svg);
+    plot.stop = () => observer.disconnect();
+    return plot;
+  }
+  const f = (v) => Math.round(v * 100) / 100;
+  const indexed = (values) => Array.from(values, (v, n) => [n, v]);
+
+  const figure = (content, ...caption) =>
+    h("div", { class: "convsim-figure", role: "group" },
+      h("div", { class: "convsim-caption" }, ...caption), content);
+  const key = (className, text) =>
+    h("span", { class: "convsim-key" }, h("span", { class: `convsim-swatch ${className}` }), text);
+
+  /** A kernel as a row of vertical sliders, like a graphic equaliser. */
+  function equaliser(name, pretty, className, oninput) {
+    const taps = h("div", { class: "convsim-taps" });
+    const limits = ["high", "zero", "low"].map((c) => h("span", { class: `convsim-limit-${c}` }));
+    const node = h("div", { class: `convsim-equaliser ${className}`, role: "group", "aria-label": name },
+      h("div", { class: "convsim-caption" }, h("strong", {}, pretty)),
+      h("div", { class: "convsim-limits", "aria-hidden": "true" }, ...limits), taps);
+    const columns = [];
+    let limit = 1.5;
+
+    function add(n) {
+      const input = h("input", {
+        type: "range", class: "convsim-slider", min: -limit, max: limit, step: 0.01,
+        "aria-label": `${name} tap ${n}`, "aria-orientation": "vertical",
+        oninput: () => oninput(n, Number(input.value)),
+      });
+      const value = h("span", { class: "convsim-tap-value", "aria-hidden": "true" });
+      const column = h("label", { class: "convsim-tap" }, input, value);
+      columns.push({ column, input, value });
+      taps.append(column);
+    }
+
+    function draw(kernel) {
+      const largest = Math.max(...kernel.map(Math.abs));
+      const wanted = largest <= 1.5 ? 1.5 : roundRange([largest])[1];
+      while (columns.length < kernel.length) add(columns.length);
+      while (columns.length > kernel.length) columns.pop().column.remove();
+      if (wanted !== limit || limits[0].textContent === "") {
+        limit = wanted;
+        [limit, 0, -limit].forEach((v, i) => (limits[i].textContent = short(v)));
+        for (const { input } of columns) [input.min, input.max] = [-limit, limit];
+      }
+      const few = kernel.length <= 8 ? kernel.length : Math.ceil(kernel.length / 2);
+      taps.style.setProperty("--convsim-columns", kernel.length);
+      taps.style.setProperty("--convsim-columns-narrow", few);
+      kernel.forEach((tap, n) => {
+        const { input, value } = columns[n], at = (tap + limit) / (2 * limit);
+        if (Number(input.value) !== tap) input.value = tap;
+        input.style.setProperty("--convsim-from", Math.min(at, 0.5));
+        input.style.setProperty("--convsim-to", Math.max(at, 0.5));
+        const text = show(tap, 2);
+        if (value.textContent !== text) value.textContent = text;
+      });
+    }
+    return { node, draw };
+  }
+
+  const READOUTS = {
+    kernel_similarity: "⟨K₁, K₂⟩",
+    kernel_cosine: "cos(K₁, K₂)",
+    feature_map_similarity: "⟨F₁, F₂⟩",
+    feature_map_cosine: "|cos(F₁, F₂)|",
+    convolutional_similarity: "L_CS = ‖K₁ ⋆ K₂‖²",
+  };
+
+  function readoutPanel() {
+    const cells = Object.fromEntries(Object.keys(READOUTS).map((name) =>
+      [name, h("span", { class: "convsim-value", "data-readout": name })]));
+    const tiles = Object.entries(READOUTS).map(([name, label]) =>
+      h("div", { class: "convsim-tile" }, h("span", { class: "convsim-label" }, ...subscripted(label)), cells[name]));
+    const part = (name, className = "") => (cells[name] ??= h("strong", { class: className, "data-readout": name }));
+    const total = h("strong");
+    const sum = h("p", { class: "convsim-sum" },
+      h("span", {}, "lag 0: ", part("lag_0", "convsim-text-lag0")), h("span", {}, "+ other lags: ", part("other_lags")),
+      h("span", {}, "= ⟨F₁, F₂⟩: ", total));
+    const node = h("div", { class: "convsim-readouts", role: "group", "aria-label": "Readouts" }, ...tiles);
+    function draw(readouts) {
+      for (const [name, cell] of Object.entries(cells)) {
+        cell.textContent = show(readouts[name]);
+        cell.dataset.value = readouts[name];
+      }
+      total.textContent = show(readouts.feature_map_similarity);
+    }
+    return { node, sum, draw };
+  }
+  /** L_CS with a real subscript; the digits have subscript characters of their own. */
+  const subscripted = (text) => text.split(/_(CS)/).map((part, i) => (i % 2 ? h("sub", {}, part) : part));
+
+  const spoken = (r) => Object.entries(READOUTS)
+    .map(([name, label]) => `${label.replace("_", " ")}: ${show(r[name])}`).join("; ");
+
+  // ---------------------------------------------------------------------------------------------
+  // Views: build(view) returns { nodes, draw(state), stop? }; draw returns a sentence to announce.
+
+  function correlationView(view) {
+    const modes = h("span", { class: "convsim-pair" });
+    const group = `convsim-mode-${++ids}`;
+    const radios = ["full", "same", "valid"].map((mode) => {
+      const input = h("input", { type: "radio", name: group, value: mode, onchange: () => view.set({ mode, position: inside(view.state(), mode) }) });
+      modes.append(h("label", { class: "convsim-choice" }, input, mode));
+      return input;
+    });
+    const inside = (s, mode) => Math.min(s.position, extent(mode, s.signal.length, s.kernel.length)[1] - 1);
+    const position = h("input", { type: "range", class: "convsim-range", min: 0, step: 1,
+      oninput: () => view.set({ position: Number(position.value) }) });
+    const where = h("span", { class: "convsim-inline-value" });
+    const taps = h("input", { type: "range", class: "convsim-range", min: 1, max: 16, step: 1,
+      oninput: () => {
+        const s = view.state(), kernel = resized(s.kernel, Number(taps.value));
+        const length = extent(s.mode, s.signal.length, kernel.length)[1];
+        view.set({ kernel, position: Math.min(s.position, length - 1) });
+      } });
+    const count = h("span", { class: "convsim-inline-value" });
+    const kernel = equaliser("K", "Kernel K", "convsim-one", (n, value) => {
+      const taps = view.state().kernel.slice();
+      taps[n] = value;
+      view.set({ kernel: taps });
+    });
+    const why = h("p", { class: "convsim-note" }), formula = h("p", { class: "convsim-sum" });
+    const value = h("span", { class: "convsim-value", "data-readout": "value" });
+    const over = chart(150, view.draw), products = chart(84, view.draw, 8), output = chart(140, view.draw);
+
+    function draw(s) {
+      const M = s.signal.length, N = s.kernel.length, result = compute("correlation", s);
+      const [start, length] = extent(s.mode, M, N);
+      const at = Math.min(s.position, length - 1), left = start + at - (N - 1);
+      const touched = s.kernel.map((tap, j) => {
+        const inside = left + j >= 0 && left + j < M;
+        return { n: left + j, tap, x: inside ? s.signal[left + j] : 0 };
+      });
+      radios.forEach((radio) => (radio.checked = radio.value === s.mode));
+      position.max = length - 1;
+      follow(position, at);
+      where.textContent = `n = ${at} of 0 … ${length - 1}`;
+      taps.max = Math.min(16, M);
+      follow(taps, N);
+      count.textContent = `N = ${N}`;
+      kernel.draw(s.kernel);
+      const first = 1 - N, last = M + N - 2;
+      const ends = [...new Set([first, 0, M - 1, last])].filter((n, i, all) => !i || over.step * (n - all[i - 1]) > 26 || n === 0);
+
+      over.axes(first, last, ...roundRange(s.signal, s.kernel));
+      const padding = [];
+      for (let n = first; n <= last; n++) if (n < 0 || n >= M) padding.push([n, 0]);
+      over.put("window", "rect", { class: "convsim-window", x: f(over.x(left) - over.step / 2),
+        y: over.top - 4, width: f(N * over.step), height: over.height - over.top - over.bottom + 8, rx: 4 });
+      over.bars("kernel", "convsim-fill-one", touched.map(({ n, tap }) => [n, tap]), 0.8);
+      over.bars("stems", "convsim-fill-text", indexed(s.signal), 0.06);
+      over.dots("signal", "convsim-fill-text", indexed(s.signal), Math.min(4, over.step * 0.4));
+      over.dots("padding", "convsim-hollow", padding, Math.min(3, over.step * 0.3));
+      over.ticks(ends);
+      over.end(`Signal of ${M} values with the kernel of ${N} taps over samples ${left} to ${left + N - 1}`);
+
+      const parts = touched.map(({ n, tap, x }) => [n, tap * x]);
+      products.axes(first, last, ...roundRange(parts.map(([, v]) => v)));
+      products.bars("products", "convsim-fill-lag0", parts, 0.8);
+      products.end(`Products under the kernel, with sum ${show(result.value)}`);
+
+      output.axes(first, last, ...roundRange(result.output));
+      output.bars("stems", "convsim-fill-two", indexed(result.output), 0.06);
+      output.dots("values", "convsim-fill-two", indexed(result.output), Math.min(4, output.step * 0.4));
+      output.dots("ring", "convsim-ring", [[at, result.value]], 7);
+      output.ticks([0, length - 1].slice(0, length));
+      output.end(`Output of ${length} values; at n = ${at} it is ${show(result.value)}`);
+
+      value.textContent = show(result.value);
+      value.dataset.value = result.value;
+      const product = ({ tap, x }) => `(${short(x)})(${short(tap)})`;
+      formula.replaceChildren(`(X ⋆ K)[${at}] = `, N <= 6 ? `${touched.map(product).join(" + ")} = ` : "sum of the products = ", value);
+      why.textContent = {
+        full: `Full: every place where the kernel touches the signal, with zeros beyond its ends. M + N − 1 = ${M} + ${N} − 1 = ${length} values.`,
+        same: `Same: the middle of the full output, as long as the signal. M = ${length} values.`,
+        valid: `Valid: only the places where the kernel lies wholly on the signal, no zeros needed. M − N + 1 = ${M} − ${N} + 1 = ${length} values.`,
+      }[s.mode];
+      return `Output ${at} of ${length}: ${show(result.value)}`;
+    }
+    const nodes = [
+      h("div", { class: "convsim-row" },
+        h("div", { class: "convsim-field", role: "radiogroup", "aria-label": "Mode" }, h("span", {}, "Mode"), modes),
+        field("Taps", h("span", { class: "convsim-pair" }, taps, count))),
+      kernel.node,
+      field("Position", h("span", { class: "convsim-pair" }, position, where), { class: "convsim-field convsim-wide" }),
+      figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"), key("convsim-bg-one", "kernel K, over it")),
+      figure(products.svg, key("convsim-bg-lag0", "products X · K"), "their sum is the output:"),
+      formula,
+      figure(output.svg, key("convsim-dot-two", "output X ⋆ K"), "value n stands under sample n"),
+      why,
+    ];
+    return { nodes, draw, stop: () => [over, products, output].forEach((c) => c.stop()) };
+  }
+
+  const resized = (kernel, N) => Array.from({ length: N }, (_, n) => kernel[n] ?? 0);
+
+  function similarityView(view) {
+    const analyse = signalAnalyser();
+    const change = (name) => (n, value) => {
+      const kernel = view.state()[name].slice();
+      kernel[n] = value;
+      act({ [name]: kernel });
+    };
+    const kernels = [
+      equaliser("K1", "K₁", "convsim-one", change("kernel_1")),
+      equaliser("K2", "K₂", "convsim-two", change("kernel_2")),
+    ];
+    const taps = h("input", { type: "range", class: "convsim-range", min: 1, max: 16, step: 1,
+      oninput: () => {
+        const N = Number(taps.value), s = view.state();
+        act({ kernel_1: resized(s.kernel_1, N), kernel_2: resized(s.kernel_2, N) });
+      } });
+    const count = h("span", { class: "convsim-inline-value" });
+    const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]), (name) => act({ input: name }));
+    const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => act({ seed: value }));
+    const seedField = field("Seed", seed);
+    const loss = select(Object.entries(LOSSES).map(([name, { label }]) => [name, label]), (name) => act({ loss: name }));
+    const rate = numberInput({ min: 1e-6, max: 10, step: "any", required: true }, (value) => act({ learning_rate: value }));
+    const message = h("p", { class: "convsim-note", role: "status" });
+    const say = (text) => (message.textContent = text);
+    const panel = readoutPanel();
+    const signal = chart(72, view.draw, 8), maps = chart(170, view.draw), lags = chart(210, view.draw);
+    const run = button("Run", () => (frame ? halt("Stopped.") : start()));
+    let frame = 0;
+
+    /** A change by the reader's hand: it ends a running descent and the message about it. */
+    function act(patch) {
+      halt("");
+      view.set(patch);
+    }
+
+    function orthogonalise() {
+      const { kernel_1: a, kernel_2: b } = view.state(), norm = dot(a, a);
+      if (!(norm > 0)) return halt("K₁ is zero: every kernel is already orthogonal to it.");
+      let c = b;
+      for (let pass = 0; pass < 2; pass++) { // the second pass removes what rounding left
+        const share = dot(a, c) / norm;
+        c = c.map((tap, n) => tap - share * a[n]);
+      }
+      act({ kernel_2: c });
+      say(dot(c, c) > 1e-24 * dot(b, b) ? "K₂ is now orthogonal to K₁; the feature maps are another matter." : "K₂ was a multiple of K₁: what is left of it is zero.");
+    }
+
+    function randomise() {
+      const draw = () => view.state().kernel_1.map(() => Math.round(200 * Math.random() - 100) / 100);
+      act({ kernel_1: draw(), kernel_2: draw() });
+    }
+
+    const lossOf = (s) => LOSSES[s.loss].value(s.kernel_1, s.kernel_2);
+
+    function oneStep() {
+      const s = view.state(), before = lossOf(s), next = descend(s), after = lossOf({ ...s, ...next });
+      halt("");
+      if (!Number.isFinite(after)) return say("This step would leave the range of numbers: choose a smaller step size.");
+      view.set(next);
+      say(`One step: the loss went from ${show(before)} to ${show(after)}.`);
+    }
+
+    function start() {
+      const from = view.state(), begin = lossOf(from), calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const scale = dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
+      if (!(begin > 1e-24 * scale)) return say("The loss is already zero: there is nothing to descend.");
+      let steps = 0, last = begin;
+      const more = (count) => { // true while there is something left to do
+        for (let i = 0; i < count; i++) {
+          const s = { ...current, ...descend(current) }, now = lossOf(s);
+          steps++;
+          if (!(now <= 10 * begin)) {
+            view.set({ kernel_1: from.kernel_1, kernel_2: from.kernel_2 });
+            halt(`Diverged after ${steps} steps: the step size is too large. The kernels are back where they were; try a smaller one.`);
+            return false;
+          }
+          current = s;
+          const done = Math.abs(last - now) < 1e-7 * begin;
+          last = now;
+          if (done || steps >= 3000) {
+            publish();
+            halt(`${done ? "Converged" : "Stopped"} after ${steps} steps: the loss went from ${show(begin)} to ${show(now)}.`);
+            return false;
+          }
+        }
+        publish();
+        return true;
+      };
+      const publish = () => view.set({ kernel_1: current.kernel_1, kernel_2: current.kernel_2 });
+      let current = from;
+      if (calm) { more(3000); return; }
+      run.textContent = "Stop";
+      const tick = () => {
+        if (more(2)) {
+          say(`Step ${steps}: loss ${show(last)}`);
+          frame = requestAnimationFrame(tick);
+        }
+      };
+      message.setAttribute("aria-live", "off"); // sixty announcements a second help nobody
+      frame = requestAnimationFrame(tick);
+    }
+
+    function halt(text) {
+      cancelAnimationFrame(frame);
+      frame = 0;
+      run.textContent = "Run";
+      message.setAttribute("aria-live", "polite");
+      say(text);
+    }
+
+    function draw(s) {
+      const { x, maps: [f1, f2], terms, readouts } = analyse(s), N = s.kernel_1.length, last = LENGTH + N - 2;
+      follow(taps, N);
+      count.textContent = `N = ${N}`;
+      input.value = s.input;
+      seedField.hidden = s.input !== "noise";
+      follow(seed, s.seed);
+      loss.value = s.loss;
+      follow(rate, s.learning_rate);
+      kernels[0].draw(s.kernel_1);
+      kernels[1].draw(s.kernel_2);
+      pairNode.classList.toggle("convsim-stacked", N > 12);
+      panel.draw(readouts);
+
+      signal.axes(0, last, ...roundRange(x.v));
+      signal.bars("x", "convsim-fill-text", indexed(x.v), 0.5);
+      signal.end(`Input X: ${INPUTS[s.input][0]}, 64 values`);
+
+      maps.axes(0, last, ...roundRange(f1.v, f2.v));
+      maps.line("f1", "convsim-line-one", indexed(f1.v));
+      maps.line("f2", "convsim-line-two", indexed(f2.v));
+      maps.ticks([0, last]);
+      maps.end(`Feature maps F1 and F2, ${last + 1} values each; their inner product is ${show(readouts.feature_map_similarity)}`);
+
+      let total = 0;
+      const sums = terms.map((term) => (total += term));
+      const middle = N - 1, others = indexed(terms).filter(([n]) => n !== middle);
+      lags.axes(0, 2 * N - 2, ...roundRange(terms, sums));
+      lags.bars("others", "convsim-fill-other", others);
+      lags.bars("lag0", "convsim-fill-lag0", [[middle, terms[middle]]]);
+      lags.line("running", "convsim-line-text", indexed(sums));
+      lags.dots("points", "convsim-fill-text", indexed(sums), 2);
+      lags.dots("final", "convsim-final", [[2 * N - 2, total]], 5);
+      const high = lags.y(total) > 40;
+      lags.put("total", "text", { class: "convsim-total", "text-anchor": "end", x: lags.width - lags.right, y: f(lags.y(total) + (high ? -12 : 22)) },
+        `⟨F₁, F₂⟩ = ${show(total)}`);
+      lags.ticks(N > 1 ? [0, middle, 2 * N - 2] : [0], (n) => n - middle);
+      lags.end(`Eq. 11 as ${2 * N - 1} bars: lag 0 gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
+      return spoken(readouts);
+    }
+
+    const pairNode = h("div", { class: "convsim-kernels" }, ...kernels.map((k) => k.node));
+    const nodes = [
+      h("div", { class: "convsim-row" },
+        field("Taps", h("span", { class: "convsim-pair" }, taps, count)), field("Input X", input), seedField),
+      pairNode,
+      h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise)),
+      panel.node,
+      figure(signal.svg, key("convsim-bg-text", "input X")),
+      figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
+      figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:", key("convsim-bg-lag0", "lag 0"),
+        key("convsim-bg-other", "other lags"), key("convsim-bg-text", "running sum")),
+      panel.sum,
+      h("div", { class: "convsim-row convsim-descent", role: "group", "aria-label": "Gradient descent" },
+        field("Descend on", loss), field("Step size", rate), button("One step", oneStep), run),
+      message,
+    ];
+    return { nodes, draw, reset: () => halt(""), stop: () => { halt(""); [signal, maps, lags].forEach((c) => c.stop()); } };
+  }
+
+  const BINOMIAL = { 3: [1, 2, 1], 5: [1, 4, 6, 4, 1] };
+  const SLOPE = { 3: [-1, 0, 1], 5: [-1, -2, 0, 2, 1] };
+  const outer = (a, b) => a.map((p) => b.map((q) => p * q));
+  const blur = (n) => outer(BINOMIAL[n], BINOMIAL[n]).map((r) => r.map((v) => v / 4 ** (n - 1)));
+
+  /** A wave at 45° under a bell, to two digits. */
+  function gabor(n) {
+    const middle = (n - 1) / 2;
+    const at = (i, j) => {
+      const y = i - middle, x = j - middle, along = (x + y) / Math.SQRT2;
+      return Math.exp(-(x * x + y * y) / (n - 1)) * Math.cos((2 * Math.PI * along) / (n - 1));
+    };
+    return BINOMIAL[n].map((_, i) => BINOMIAL[n].map((_, j) => Math.round(100 * at(i, j)) / 100));
+  }
+
+  const PRESETS = {
+    "Sobel x": (n) => outer(BINOMIAL[n], SLOPE[n]),
+    "Sobel y": (n) => outer(SLOPE[n], BINOMIAL[n]),
+    Blur: blur,
+    Sharpen: (n) => blur(n).map((r, i) => r.map((v, j) => (2 * i === n - 1 && 2 * j === n - 1 ? 2 : 0) - v)),
+    Gabor: gabor,
+    Random: (n, which, seed) => {
+      const drawn = uniformNoise(seed, 2 * n * n).map((v) => Math.round(200 * v - 100) / 100);
+      return BINOMIAL[n].map((_, i) => drawn.slice(which * n * n + i * n, which * n * n + i * n + n));
+    },
+  };
+
+  /** Cut a square kernel, or pad it with zeros, on all sides. */
+  function resizedSquare(kernel, n) {
+    const shift = (kernel.length - n) / 2;
+    return BINOMIAL[n].map((_, i) => BINOMIAL[n].map((_, j) => kernel[i + shift]?.[j + shift] ?? 0));
+  }
+
+  function imageView(view) {
+    const analyse = imageAnalyser(), panel = readoutPanel();
+    const size = select([["3", "3 × 3"], ["5", "5 × 5"]], (value) => {
+      const s = view.state(), n = Number(value);
+      const fit = (which) => {
+        const name = presetOf(s, which);
+        return name ? PRESETS[name](n, which, s.seed) : resizedSquare(s[`kernel_${which + 1}`], n);
+      };
+      view.set({ kernel_1: fit(0), kernel_2: fit(1) });
+    });
+    const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => {
+      const s = view.state(), patch = { seed: value };
+      [0, 1].filter((w) => presetOf(s, w) === "Random").forEach((w) => {
+        patch[`kernel_${w + 1}`] = PRESETS.Random(s.kernel_1.length, w, value);
+      });
+      view.set(patch);
+    });
+
+    function presetOf(s, which) {
+      const now = JSON.stringify(s[`kernel_${which + 1}`]), n = s.kernel_1.length;
+      return Object.keys(PRESETS).find((name) => JSON.stringify(PRESETS[name](n, which, s.seed)) === now) ?? "";
+    }
+
+    function editor(which) {
+      const name = `kernel_${which + 1}`, label = `K${which + 1}`;
+      const preset = select([["", "Your own"], ...Object.keys(PRESETS).map((p) => [p, p])], (chosen) => {
+        const s = view.state();
+        if (chosen) view.set({ [name]: PRESETS[chosen](s.kernel_1.length, which, s.seed) });
+        else view.draw();
+      });
+      const grid = h("div", { class: "convsim-matrix" });
+      let inputs = [];
+      function make(n) {
+        inputs = Array.from({ length: n * n }, (_, at) => numberInput(
+          { step: "any", min: -1e6, max: 1e6, required: true, "aria-label": `${label} row ${Math.floor(at / n)} column ${at % n}` },
+          (value) => {
+            const kernel = view.state()[name].map((r) => r.slice());
+            kernel[Math.floor(at / n)][at % n] = value;
+            view.set({ [name]: kernel });
+          }));
+        grid.style.setProperty("--convsim-columns", n);
+        grid.replaceChildren(...inputs);
+      }
+      const node = h("div", { class: `convsim-editor ${which ? "convsim-two" : "convsim-one"}`, role: "group", "aria-label": `Kernel ${label}` },
+        field(which ? "Kernel K₂" : "Kernel K₁", preset), grid);
+      function draw(s) {
+        const values = s[name].flat();
+        if (values.length !== inputs.length) make(s[name].length);
+        values.forEach((value, i) => follow(inputs[i], value));
+        preset.value = presetOf(s, which);
+      }
+      return { node, draw };
+    }
+
+    /** A grid as grey pixels, once the painter is told which value is which grey. */
+    function canvas(label) {
+      const node = h("canvas", { class: "convsim-canvas", role: "img", "aria-label": label, width: 1, height: 1 });
+      const context = node.getContext("2d");
+      return { node, paint({ h: height, w, v }, grey) {
+        if (node.width !== w) [node.width, node.height] = [w, height];
+        const image = context.createImageData(w, height), pixels = new Uint32Array(image.data.buffer);
+        for (let i = 0; i < v.length; i++) pixels[i] = 0xff000000 | (Math.round(grey(v[i])) * 0x010101);
+        context.putImageData(image, 0, 0);
+      } };
+    }
+
+    const editors = [editor(0), editor(1)];
+    const photo = canvas("The photograph X, 64 by 64 grey values");
+    const maps = [canvas("Feature map F1"), canvas("Feature map F2")];
+    const scale = h("p", { class: "convsim-note" }), strength = h("span");
+    const heat = chart(220, view.draw);
+
+    function draw(s) {
+      const { x, maps: [f1, f2], terms, readouts } = analyse(s), n = s.kernel_1.length, w = 2 * n - 1;
+      size.value = String(n);
+      follow(seed, s.seed);
+      editors.forEach((e) => e.draw(s));
+      panel.draw(readouts);
+      let largest = 0;
+      for (const map of [f1, f2]) for (const v of map.v) largest = Math.max(largest, Math.abs(v));
+      photo.paint(x, (v) => 255 * v);
+      maps[0].paint(f1, (v) => 127.5 + (127.5 * v) / (largest || 1));
+      maps[1].paint(f2, (v) => 127.5 + (127.5 * v) / (largest || 1));
+      scale.textContent = `Both feature maps share one scale: black is ${show(-largest)}, mid-grey is 0, white is ${show(largest)}.`;
+
+      const peak = Math.max(...terms.map(Math.abs)) || 1;
+      const cell = Math.min(44, (heat.width - 40) / w, (heat.height - 30) / w), left = (heat.width - w * cell) / 2;
+      strength.textContent = `full colour: ±${show(peak)}`;
+      heat.begin();
+      terms.forEach((term, at) => {
+        const i = Math.floor(at / w), j = at % w;
+        heat.put(`cell${at}`, "rect", { class: term < 0 ? "convsim-negative" : "convsim-positive", x: f(left + j * cell + 1), y: f(6 + i * cell + 1),
+          width: f(cell - 2), height: f(cell - 2), rx: 3, "fill-opacity": f(Math.abs(term) / peak) });
+      });
+      heat.put("middle", "rect", { class: "convsim-middle", x: f(left + (n - 1) * cell), y: f(6 + (n - 1) * cell), width: f(cell), height: f(cell), rx: 4 });
+      for (const [k, lag] of [[0, 1 - n], [n - 1, 0], [w - 1, n - 1]]) {
+        heat.put(`column${lag}`, "text", { class: "convsim-tick", "text-anchor": "middle", x: f(left + (k + 0.5) * cell), y: f(6 + w * cell + 15) }, minus(lag));
+        heat.put(`row${lag}`, "text", { class: "convsim-tick", "text-anchor": "end", x: f(left - 5), y: f(6 + (k + 0.5) * cell + 4) }, minus(lag));
+      }
+      heat.end(`Eq. 11 on ${w} by ${w} lags: lag (0, 0) gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
+      return spoken(readouts);
+    }
+
+    const nodes = [
+      h("div", { class: "convsim-row" }, field("Size", size), field("Random seed", seed)),
+      h("div", { class: "convsim-kernels" }, ...editors.map((e) => e.node)),
+      h("div", { class: "convsim-pictures" },
+        figure(photo.node, "photograph X"), figure(maps[0].node, key("convsim-bg-one", "feature map F₁")), figure(maps[1].node, key("convsim-bg-two", "feature map F₂"))),
+      scale,
+      panel.node,
+      figure(heat.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], one cell per lag:", key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative"), key("convsim-middle-swatch", "lag (0, 0)"), strength),
+      panel.sum,
+    ];
+    return { nodes, draw, stop: () => heat.stop() };
+  }
+
+  const VIEWS = {
+    correlation: { name: "CorrelationExplorer", title: "Correlation explorer", build: correlationView, keys: ["signal", "kernel", "mode", "position"], silent: [] },
+    similarity: { name: "SimilarityExplorer", title: "Similarity explorer", build: similarityView, keys: ["kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate"], silent: ["photograph"] },
+    image: { name: "ImageExplorer", title: "Image explorer", build: imageView, keys: ["kernel_1", "kernel_2", "seed"], silent: ["photograph"] },
+  };
+
+  // ---------------------------------------------------------------------------------------------
+  // One view of a model: state in, picture out. Returns what takes it down again.
+
+  function render({ model, el }) {
+    const kind = model.get("_explorer"), { name, title, build, keys, silent } = VIEWS[kind];
+    const all = [...keys, ...silent], shared = model.get("_index"); // only a page has an index
+    const state = () => Object.fromEntries(all.map((k) => [k, model.get(k)]));
+    const initial = state();
+    const live = h("p", { class: "convsim-unseen", "aria-live": "polite" });
+    const text = h("input", { class: "convsim-input convsim-link", readonly: "", "aria-label": shared === undefined ? "Constructor call" : "Link to this state", onfocus: () => text.select() });
+    const note = h("span", { class: "convsim-note", role: "status" });
+    let own = false, queued = false, gone = false, timer = 0;
+
+    const view = {
+      state,
+      set(patch) {
+        own = true;
+        for (const [k, value] of Object.entries(patch)) model.set(k, value);
+        own = false;
+        model.save_changes();
+        view.draw();
+      },
+      draw() {
+        const s = state();
+        // two traits of one change may arrive one after the other
+        if (gone || (s.kernel_1 && s.kernel_1.length !== s.kernel_2.length)) return;
+        const sentence = built.draw(s);
+        text.value = shared === undefined ? python(name, keys, s) : address(shared, keys, s);
+        note.textContent = "";
+        clearTimeout(timer);
+        if (view.drawn) timer = setTimeout(() => (live.textContent = sentence), 700); // not in a drag
+        view.drawn = true;
+      },
+    };
+    const changed = () => {
+      if (own || queued) return;
+      queued = true;
+      queueMicrotask(() => { queued = false; view.draw(); });
+    };
+    const built = build(view);
+    const copy = () => {
+      text.select();
+      const done = () => (note.textContent = "Copied."), failed = () => (note.textContent = "Select the text and copy it.");
+      if (navigator.clipboard) navigator.clipboard.writeText(text.value).then(done, failed);
+      else failed();
+    };
+    const reset = () => { built.reset?.(); view.set(initial); };
+    const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title }, ...built.nodes,
+      h("div", { class: "convsim-row convsim-footer" }, button("Reset", reset), button(shared === undefined ? "Copy as Python" : "Copy link", copy), text, note), live);
+    el.append(root);
+    for (const k of all) model.on(`change:${k}`, changed);
+    view.draw();
+
+    return () => {
+      gone = true;
+      clearTimeout(timer);
+      for (const k of all) model.off(`change:${k}`, changed);
+      built.stop?.();
+      root.remove();
+    };
+  }
+
+  const python = (name, keys, s) => `${name}(${keys.map((k) => `${k}=${JSON.stringify(s[k])}`).join(", ")})`;
+
+  // ---------------------------------------------------------------------------------------------
+  // Static pages: a stand-in for anywidget's model, links that hold a state, mounting.
+
+  /** Rows are parted by semicolons, numbers by commas; String(number) is exact. */
+  const write = (value) => (Array.isArray(value?.[0]) ? value.map(write).join(";") : String(value));
+  const address = (index, keys, s) =>
+    `${location.href.split("#")[0]}#convsim=${index}&${keys.map((k) => `${k}=${write(s[k])}`).join("&")}`;
+
+  /** The value a link gives, in the shape of the present one; throws for what does not fit. */
+  function parse(name, text, like) {
+    const number = (t) => {
+      if (t.trim() === "" || !Number.isFinite(Number(t)) || Math.abs(t) > 2 ** 32) throw new Error(name);
+      return Number(t);
+    };
+    const list = (t) => t.split(",").map(number);
+    if (Array.isArray(like?.[0])) {
+      const rows = text.split(";").map(list);
+      if (!BINOMIAL[rows.length] || rows.some((r) => r.length !== rows.length)) throw new Error(name);
+      return rows;
+    }
+    if (Array.isArray(like)) {
+      const values = list(text);
+      if (values.length > (name === "signal" ? LENGTH : 16)) throw new Error(name);
+      return values;
+    }
+    if (typeof like === "number") return number(text);
+    const choices = { input: INPUTS, loss: LOSSES, mode: { full: 1, same: 1, valid: 1 } }[name];
+    if (!Object.hasOwn(choices, text)) throw new Error(name);
+    return text;
+  }
+
+  function restore(model, keys) {
+    const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
+    if (parts.get("convsim") !== String(model.get("_index"))) return false;
+    const patch = {};
+    try {
+      for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k));
+      const next = { ...Object.fromEntries(keys.map((k) => [k, model.get(k)])), ...patch };
+      if (next.kernel_1 && next.kernel_1.length !== next.kernel_2.length) throw new Error("kernels");
+      if (next.signal && next.kernel.length > next.signal.length) throw new Error("kernel");
+    } catch {
+      return false; // a mangled link shows the explorer as it stands
+    }
+    for (const [k, value] of Object.entries(patch)) model.set(k, value);
+    return true;
+  }
+
+  function standIn(values) {
+    const listeners = new Map();
+    return {
+      get: (k) => values[k],
+      set(k, value) {
+        const same = JSON.stringify(values[k]) === JSON.stringify(value);
+        values[k] = value;
+        if (!same) for (const listener of [...(listeners.get(`change:${k}`) ?? [])]) listener();
+      },
+      on: (event, listener) => listeners.set(event, [...(listeners.get(event) ?? []), listener]),
+      off: (event, listener) => listeners.set(event, (listeners.get(event) ?? []).filter((l) => l !== listener)),
+      save_changes() {},
+    };
+  }
+
+  function mountAll() {
+    document.querySelectorAll("div.convsim-explorer[data-explorer]").forEach((el, index) => {
+      const kind = el.dataset.explorer, data = el.querySelector('script[type="application/json"]');
+      if (el.dataset.mounted !== undefined || !data || !VIEWS[kind]) return;
+      el.dataset.mounted = "";
+      const model = standIn({ ...JSON.parse(data.textContent), _explorer: kind, _index: index });
+      el.querySelector(".convsim-fallback")?.remove();
+      render({ model, el });
+      const go = () => { if (restore(model, VIEWS[kind].keys)) el.scrollIntoView({ block: "start" }); };
+      go();
+      addEventListener("hashchange", go);
+    });
+  }
+
+  globalThis.convsimExplorers = { render, compute, mountAll };
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
+  else mountAll();
+})();

@@ -1,0 +1,337 @@
+"""Three explorers: ipywidgets in a notebook, and the same picture on a page without a kernel.
+
+An explorer's state is its traits: Python sets and observes them, ``explorers.js`` draws them.
+Lists are compared as a whole: assign a new list, an item changed in place goes unnoticed.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from typing import Any, ClassVar
+
+import anywidget
+import torch
+import traitlets
+
+from convsim.correlation import autocorrelate, cross_correlate
+from convsim.data import photograph
+from convsim.explorers.traits import (
+    choice_trait,
+    grey_trait,
+    index_trait,
+    number_trait,
+    seed_trait,
+    square_trait,
+    taps_trait,
+)
+from convsim.similarity import convolutional_similarity, feature_map_similarity, kernel_similarity
+
+Readouts = dict[str, Any]
+
+MODES = ("full", "same", "valid")
+INPUTS = ("noise", "impulse", "step", "sine", "constant", "photograph")
+LOSSES = ("convolutional_similarity", "kernel_similarity")
+SIGNAL_LENGTH = 64
+
+_SOURCE = files("convsim.explorers")
+_JAVASCRIPT = _SOURCE.joinpath("explorers.js").read_text(encoding="utf-8")
+_STYLE = _SOURCE.joinpath("explorers.css").read_text(encoding="utf-8")
+
+
+def uniform_noise(seed: int, length: int) -> list[float]:
+    """Return ``length`` numbers in [0, 1) from the generator mulberry32, as the page draws them.
+
+    Example:
+        >>> uniform_noise(0, 2)
+        [0.26642920868471265, 0.0003297457005828619]
+    """
+    values = []
+    for _ in range(length):
+        seed = (seed + 0x6D2B79F5) & 0xFFFFFFFF
+        mixed = ((seed ^ seed >> 15) * (seed | 1)) & 0xFFFFFFFF
+        mixed ^= (mixed + (mixed ^ mixed >> 7) * (mixed | 61)) & 0xFFFFFFFF
+        values.append((mixed ^ mixed >> 14) / 2**32)
+    return values
+
+
+class Explorer(anywidget.AnyWidget):
+    """What the three explorers share: one view and one state for a notebook and for a page."""
+
+    _esm = _JAVASCRIPT + "\nexport default { render: globalThis.convsimExplorers.render };\n"
+    _css = _STYLE
+    _explorer = traitlets.Unicode().tag(sync=True)
+
+    state_names: ClassVar[tuple[str, ...]] = ()
+
+    def readouts(self) -> Readouts:
+        """Return the numbers that the page shows, computed in float64 by ``convsim``."""
+        raise NotImplementedError
+
+    def static_html(self) -> str:
+        """Return the element that ``explorers.js`` turns into this explorer on a static page."""
+        state = self.get_state(list(self.state_names))
+        text = json.dumps({name: state[name] for name in self.state_names}, allow_nan=False)
+        text = text.replace("<", "\\u003c")
+        return (
+            f'<div class="convsim-explorer" data-explorer="{html.escape(self._explorer)}">'
+            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
+            "page in a browser that runs it, or run the notebook.</p>"
+            f'<script type="application/json">{text}</script></div>'
+        )
+
+    def __repr__(self) -> str:
+        shown = (n for n in self.state_names if n != "photograph")
+        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if bundle is not None:
+            bundle[0]["text/html"] = self.static_html()
+        return bundle
+
+
+class CorrelationExplorer(Explorer):
+    """A kernel that slides along a signal in full, same or valid mode (Eq. 1b).
+
+    Traits:
+        signal: list of 1 to 64 numbers, at least as many as ``kernel`` has.
+        kernel: list of 1 to 16 numbers.
+        mode: ``"full"``, ``"same"`` or ``"valid"``, with SciPy's centring in ``"same"``.
+        position: index into the output; one past its end is set to the last.
+
+    Raises:
+        traitlets.TraitError: for a value that a trait does not take.
+
+    Example:
+        >>> explorer = CorrelationExplorer(signal=[1, 2, 3], kernel=[1, -1], mode="valid")
+        >>> explorer.readouts()["output"]
+        [-1.0, -1.0]
+    """
+
+    _explorer = traitlets.Unicode("correlation", read_only=True).tag(sync=True)
+    signal = taps_trait([0, 0, 1, 2, 3, 3, 3, 1, 0, 0, -1, 0], 1, SIGNAL_LENGTH).tag(sync=True)
+    kernel = taps_trait([-1, 0, 1], 1, 16).tag(sync=True)
+    mode = choice_trait(MODES).tag(sync=True)
+    position = index_trait(4).tag(sync=True)
+
+    state_names = ("signal", "kernel", "mode", "position")
+
+    @traitlets.validate("signal", "kernel")
+    def _fits(self, proposal: Any) -> list[float]:
+        taps, length = len(self.kernel), len(self.signal)
+        if taps > length:
+            raise traitlets.TraitError(
+                f"kernel has {taps} taps and signal {length} values, expected a kernel that is no "
+                "longer than the signal: shorten the kernel or lengthen the signal"
+            )
+        return proposal["value"]
+
+    @traitlets.validate("position")
+    def _inside(self, proposal: Any) -> int:
+        return min(proposal["value"], self._output_length() - 1)
+
+    @traitlets.observe("signal", "kernel", "mode")
+    def _stay_inside(self, _change: Any) -> None:
+        self.position = min(self.position, self._output_length() - 1)
+
+    def _output_length(self) -> int:
+        signal, kernel = len(self.signal), len(self.kernel)
+        return {"full": signal + kernel - 1, "same": signal, "valid": signal - kernel + 1}[
+            self.mode
+        ]
+
+    def readouts(self) -> Readouts:
+        signal, kernel = _tensor(self.signal), _tensor(self.kernel)
+        output = cross_correlate(signal, kernel, mode=self.mode).tolist()
+        return {
+            "output": output,
+            "output_length": len(output),
+            "value": output[self.position],
+        }
+
+
+class KernelPair(Explorer):
+    """Two kernels of one size and the similarity of their feature maps, in ``dims`` dimensions."""
+
+    dims: ClassVar[int]
+
+    def __init__(self, **traits: Any) -> None:
+        if "kernel_1" in traits and "kernel_2" in traits:
+            self._checked(traits["kernel_1"], traits["kernel_2"])
+        super().__init__(**traits)
+
+    @property
+    def signal(self) -> torch.Tensor:
+        """The input X, a float64 tensor."""
+        raise NotImplementedError
+
+    def set_kernels(self, kernel_1: Any, kernel_2: Any) -> None:
+        """Set both kernels at once, for a change of size.
+
+        A kernel that is set alone brings the other one to its size: cut, or padded with zeros (at
+        the end in one dimension, on all sides in two).
+
+        Raises:
+            traitlets.TraitError: for a kernel that its trait does not take.
+            ValueError: for two sizes.
+        """
+        first, second = self._checked(kernel_1, kernel_2)
+        with self.hold_sync(), self.hold_trait_notifications():
+            self.kernel_1, self.kernel_2 = first, second
+
+    def readouts(self) -> Readouts:
+        first, second, signal = _tensor(self.kernel_1), _tensor(self.kernel_2), self.signal
+        correlate = partial(cross_correlate, dims=self.dims)
+        maps = correlate(signal, first), correlate(signal, second)
+        lags = autocorrelate(signal, max_lag=len(first) - 1, dims=self.dims)
+        terms = correlate(first, second) * lags
+        elsewhere = terms.flatten().clone()
+        lag_0 = elsewhere[elsewhere.numel() // 2].item()
+        elsewhere[elsewhere.numel() // 2] = 0.0
+        cosine = _cosine(partial(feature_map_similarity, dims=self.dims), *maps)
+        return {
+            "kernel_similarity": kernel_similarity(first, second, dims=self.dims).item(),
+            "kernel_cosine": _cosine(partial(kernel_similarity, dims=self.dims), first, second),
+            "feature_map_similarity": feature_map_similarity(*maps, dims=self.dims).item(),
+            "feature_map_cosine": None if cosine is None else abs(cosine),
+            "convolutional_similarity": convolutional_similarity(
+                torch.stack([first, second]).unsqueeze(1)
+            ).item(),
+            "lag_0": lag_0,
+            "other_lags": elsewhere.sum().item(),
+            "lag_terms": terms.tolist(),
+        }
+
+    @traitlets.observe("kernel_1", "kernel_2")
+    def _match_sizes(self, change: Any) -> None:
+        other = "kernel_2" if change["name"] == "kernel_1" else "kernel_1"
+        if len(change["new"]) != len(getattr(self, other)):
+            setattr(self, other, self._resized(getattr(self, other), len(change["new"])))
+
+    def _checked(self, kernel_1: Any, kernel_2: Any) -> tuple[list, list]:
+        traits = self.traits()
+        first = traits["kernel_1"].validate(self, kernel_1)
+        second = traits["kernel_2"].validate(self, kernel_2)
+        if len(first) != len(second):
+            raise ValueError(
+                f"kernel_1 and kernel_2 must have one size, got {len(first)} and {len(second)}: "
+                "lengthen the shorter one, with zeros for instance"
+            )
+        return first, second
+
+    @staticmethod
+    def _resized(kernel: list, size: int) -> list:
+        raise NotImplementedError
+
+
+class SimilarityExplorer(KernelPair):
+    """Two 1-d kernels, their feature maps, and Eq. 11 lag by lag.
+
+    Traits:
+        kernel_1, kernel_2: lists of 1 to 16 numbers, of one length.
+        input: X of length 64, one of ``"noise"`` (uniform in [0, 1), from ``seed``), ``"impulse"``,
+            ``"step"``, ``"sine"``, ``"constant"``, ``"photograph"``.
+        seed: whole number from 0 to 2**32 - 1.
+        loss, learning_rate: what the page's descent lowers, and its step size.
+        photograph: list of 64 numbers; by default the middle row of ``photograph("china")``.
+
+    Raises:
+        traitlets.TraitError: for a value that a trait does not take.
+
+    Example:
+        >>> explorer = SimilarityExplorer(kernel_1=[1, 2], kernel_2=[2, -1], input="impulse")
+        >>> explorer.readouts()["feature_map_similarity"]
+        0.0
+    """
+
+    _explorer = traitlets.Unicode("similarity", read_only=True).tag(sync=True)
+    kernel_1 = taps_trait([0.25, 0.5, 1.0, 0.5, 0.25], 1, 16).tag(sync=True)
+    kernel_2 = taps_trait([0.5, 1.0, 0.25, -0.25, -0.5], 1, 16).tag(sync=True)
+    input = choice_trait(INPUTS).tag(sync=True)
+    seed = seed_trait(0).tag(sync=True)
+    loss = choice_trait(LOSSES).tag(sync=True)
+    learning_rate = number_trait(0.05, 1e-6, 10.0).tag(sync=True)
+    photograph = taps_trait(
+        lambda: photograph()[SIGNAL_LENGTH // 2], SIGNAL_LENGTH, SIGNAL_LENGTH
+    ).tag(sync=True)
+
+    state_names = tuple("kernel_1 kernel_2 input seed loss learning_rate photograph".split())
+    dims = 1
+
+    @property
+    def signal(self) -> torch.Tensor:
+        """The input X, a float64 tensor of shape (64,)."""
+        middle, index = SIGNAL_LENGTH // 2, range(SIGNAL_LENGTH)
+        values = {
+            "noise": lambda: uniform_noise(self.seed, SIGNAL_LENGTH),
+            "impulse": lambda: [float(n == middle) for n in index],
+            "step": lambda: [float(n >= middle) for n in index],
+            "sine": lambda: [math.sin(2 * math.pi * n / 16) for n in index],
+            "constant": lambda: [1.0 for _ in index],
+            "photograph": lambda: self.photograph,
+        }
+        return _tensor(values[self.input]())
+
+    @staticmethod
+    def _resized(kernel: list, size: int) -> list:
+        return (kernel + [0.0] * size)[:size]
+
+
+class ImageExplorer(KernelPair):
+    """Two 2-d kernels on a photograph, their feature maps, and Eq. 11 over 2-d lags.
+
+    Traits:
+        kernel_1, kernel_2: 3×3 or 5×5 lists of rows, of one size.
+        photograph: 64×64 whole grey values from 0 to 255; X is this divided by 255.
+        seed: whole number from 0 to 2**32 - 1, for the page's random kernels.
+
+    Raises:
+        traitlets.TraitError: for a value that a trait does not take.
+
+    Example:
+        >>> explorer = ImageExplorer()  # Sobel's two kernels
+        >>> explorer.readouts()["kernel_similarity"]
+        0.0
+    """
+
+    _explorer = traitlets.Unicode("image", read_only=True).tag(sync=True)
+    kernel_1 = square_trait([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]).tag(sync=True)
+    kernel_2 = square_trait([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]).tag(sync=True)
+    photograph = grey_trait(lambda: (255 * photograph()).round()).tag(sync=True)
+    seed = seed_trait(0).tag(sync=True)
+
+    state_names = ("kernel_1", "kernel_2", "seed", "photograph")
+    dims = 2
+
+    @property
+    def signal(self) -> torch.Tensor:
+        """The input X, a float64 tensor of shape (64, 64)."""
+        return _tensor(self.photograph) / 255
+
+    @staticmethod
+    def _resized(kernel: list, size: int) -> list:
+        shift = (len(kernel) - size) // 2
+        inside = range(len(kernel))
+        return [
+            [
+                kernel[i][j] if i in inside and j in inside else 0.0
+                for j in range(shift, shift + size)
+            ]
+            for i in range(shift, shift + size)
+        ]
+
+
+def _tensor(values: list) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _cosine(
+    inner: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], a: torch.Tensor, b: torch.Tensor
+) -> float | None:
+    norms = math.sqrt(inner(a, a).item()) * math.sqrt(inner(b, b).item())
+    return inner(a, b).item() / norms if norms > 0 else None  # undefined for a zero kernel or map

@@ -1,0 +1,131 @@
+"""What an explorer's trait accepts: a check returns the clean value or says what to do."""
+
+from __future__ import annotations
+
+import base64
+import math
+import numbers
+import reprlib
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import traitlets
+
+PICTURE_SIDE = 64
+LARGEST = 1e6  # so that no readout overflows
+
+
+class Checked(traitlets.TraitType[Any, Any]):
+    """A trait with a check of its own, whose errors say what came and what was expected."""
+
+    def __init__(self, default: Any, check: Callable[[Any], Any], expected: str) -> None:
+        super().__init__(default)
+        self.check = check
+        self.expected = expected
+
+    def default(self, obj: Any = None) -> Any:
+        return self.check(
+            self.default_value() if callable(self.default_value) else self.default_value
+        )
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        try:
+            return self.check(value)
+        except (TypeError, ValueError) as error:
+            raise traitlets.TraitError(
+                f"{self.name} must be {self.expected}, got {reprlib.repr(value)}: {error}"
+            ) from None
+
+
+def _number(value: Any, low: float, high: float, kind: type = numbers.Real) -> Any:
+    if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
+        raise ValueError(f"replace {value!r} with a finite number")
+    if not low <= value <= high:
+        raise ValueError(f"choose a number from {low:g} to {high:g}")
+    return int(value) if kind is numbers.Integral else float(value)
+
+
+def _choice(value: Any, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError("choose one of these names")
+    return value
+
+
+def _taps(value: Any, low: int, high: int) -> list[float]:
+    values = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(values, list | tuple):
+        raise ValueError("pass a list such as [0.5, -1.0, 0.5]")
+    if not low <= len(values) <= high:
+        raise ValueError(f"it has {len(values)} values; shorten or lengthen it")
+    if any(isinstance(item, list | tuple) for item in values):
+        raise ValueError("it is nested; pass one flat list")
+    return [_number(item, -LARGEST, LARGEST) for item in values]
+
+
+def _square(value: Any, sizes: tuple[int, ...]) -> list[list[float]]:
+    rows = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(rows, list | tuple) or not all(isinstance(r, list | tuple) for r in rows):
+        raise ValueError("pass a list of rows, each a list of numbers")
+    lengths = [len(row) for row in rows]
+    if len(rows) not in sizes or any(length != len(rows) for length in lengths):
+        raise ValueError(f"its rows have {lengths} values; give it as many rows as columns")
+    return [_taps(row, len(rows), len(rows)) for row in rows]
+
+
+def _grey(value: Any) -> list[list[int]]:
+    rows = _square(value, (PICTURE_SIDE,))
+    for item in (item for row in rows for item in row):
+        if not 0 <= item <= 255 or item != round(item):
+            raise ValueError(
+                f"it holds {item!r}; turn grey values in [0, 1] with (255 * x).round()"
+            )
+    return [[int(item) for item in row] for row in rows]
+
+
+def _from_base64(text: str, _widget: Any = None) -> list[list[int]]:
+    levels = base64.b64decode(text)
+    return [list(levels[i : i + PICTURE_SIDE]) for i in range(0, len(levels), PICTURE_SIDE)]
+
+
+def _to_base64(rows: list[list[int]], _widget: Any = None) -> str:
+    return base64.b64encode(bytes(item for row in rows for item in row)).decode("ascii")
+
+
+def choice_trait(choices: tuple[str, ...]) -> Checked:
+    expected = "one of " + ", ".join(map(repr, choices))
+    return Checked(choices[0], partial(_choice, choices=choices), expected)
+
+
+def taps_trait(default: Any, low: int, high: int) -> Checked:
+    length = f"{low} to {high}" if low < high else f"{low}"
+    return Checked(
+        default, partial(_taps, low=low, high=high), f"a list of {length} finite numbers"
+    )
+
+
+def seed_trait(default: int) -> Checked:
+    check = partial(_number, low=0, high=2**32 - 1, kind=numbers.Integral)
+    return Checked(default, check, "a whole number from 0 to 4294967295")
+
+
+def number_trait(default: float, low: float, high: float) -> Checked:
+    return Checked(
+        default, partial(_number, low=low, high=high), f"a number from {low:g} to {high:g}"
+    )
+
+
+def index_trait(default: int) -> Checked:
+    check = partial(_number, low=0, high=LARGEST, kind=numbers.Integral)
+    return Checked(default, check, "a whole number from 0")
+
+
+def square_trait(default: Any) -> Checked:
+    expected = "3 rows of 3 or 5 rows of 5 finite numbers"
+    return Checked(default, partial(_square, sizes=(3, 5)), expected)
+
+
+def grey_trait(default: Any) -> Checked:
+    """A 64×64 picture of grey values, sent to the page as base64 of its bytes."""
+    trait = Checked(default, _grey, "64 rows of 64 whole grey values from 0 to 255")
+    return trait.tag(to_json=_to_base64, from_json=_from_base64)
