@@ -1,1 +1,1 @@
-"""What turns the chapters into the built book; chapters and ``convsim`` import nothing from here."""
+"""What turns the chapters into the built book; nothing in ``convsim`` imports from here."""

@@ -1,4 +1,4 @@
-"""Run the chapters' notebooks in place and store their outputs: ``python -m book.execute [FILE …]``.
+"""Run the notebooks in place and store their outputs: ``python -m book.execute [FILE …]``.
 
 Everything that would differ between two runs of the same notebook is left out (timings, widget
 state, random ids, the versions of the kernel), so a run that changes no output changes no file.

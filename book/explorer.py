@@ -35,7 +35,9 @@ class ExplorerDirective(SphinxDirective):
         try:
             traits: Any = yaml.safe_load("\n".join(self.content)) or {}
         except yaml.YAMLError as fault:
-            raise self.error(f"the body of an explorer is YAML, and this is not: {fault}") from fault
+            raise self.error(
+                f"the body of an explorer is YAML, and this is not: {fault}"
+            ) from fault
         if not isinstance(traits, dict):
             raise self.error(f"the body sets traits by name ('length: 3'), got {traits!r}")
         # Here, not above: a page without an explorer need not load torch.

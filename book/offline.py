@@ -1,21 +1,19 @@
 """A Sphinx extension: pages that load nothing from another host, from a server or from disk.
 
 Scripts and styles are plain files in ``_static``, loaded as classic scripts because browsers
-refuse ES modules from ``file://``. What notebooks store is prepared for the page in
-``book.outputs``; the ``{explorer}`` directive lives in ``book.explorer``.
+refuse ES modules from ``file://``. Stored outputs are prepared for the page in ``book.outputs``,
+equations get their numbers in ``book.equations``, and ``{explorer}`` lives in ``book.explorer``.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any
 
 import plotly
-from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book.equations import number_equations
 from book.explorer import ExplorerDirective
 from book.outputs import prepare_notebook
 
@@ -27,12 +25,11 @@ STATIC_FILES = (
     ROOT / "book/static/book.css",
     ROOT / "book/static/from_disk.js",
     ROOT / "book/static/plotly_figures.js",
-    ROOT / "book/static/page.js",
     Path(plotly.__file__).parent / "package_data/plotly.min.js",
 )
 # plotly.min.js is not here: plotly_figures.js fetches its 5 MB when a figure comes into view.
+SCRIPTS = ("explorers.js", "plotly_figures.js")
 STYLES = ("explorers.css", "book.css")
-SCRIPTS = ("explorers.js", "plotly_figures.js", "page.js")
 
 
 def add_static_files(app: Sphinx, config: Config) -> None:
@@ -40,23 +37,11 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path.extend(str(path) for path in STATIC_FILES)
 
 
-def mend_page(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: nodes.document
-) -> None:
-    """Give wide tables a scroll area of their own that the keyboard reaches."""
-    if "body" in context:
-        context["body"] = re.sub(
-            r"(?s)<table\b.*?</table>",
-            r'<div class="table-scroll" tabindex="0" role="region" aria-label="Table">\g<0></div>',
-            context["body"],
-        )
-
-
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything the book needs beyond Jupyter Book."""
     app.connect("config-inited", add_static_files)
     app.connect("source-read", prepare_notebook)
-    app.connect("html-page-context", mend_page, priority=900)
+    app.connect("doctree-read", number_equations)
     app.add_directive("explorer", ExplorerDirective)
     for name in STYLES:
         app.add_css_file(name, priority=900)

@@ -1,0 +1,116 @@
+"""Copy the repository's address from ``_config.yml`` to wherever else it stands.
+
+``python -m book.address`` writes, ``python -m book.address --check`` only compares. The places:
+the Colab cell of each notebook, README.md, CITATION.cff, ``[project.urls]`` and the chapters'
+text. The address that stood there before is the ``Repository`` of ``[project.urls]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
+RECORDED = re.compile(r'(?m)^Repository = "https://github\.com/([^"]+)"$')
+INSTALL = re.compile(r"git\+https://github\.com/([\w.-]+/[\w-]+)")
+
+COLAB_CELL = """\
+# In Colab: install the book's module.
+import sys
+
+if "google.colab" in sys.modules:
+    %pip install -q "convsim @ git+https://github.com/{name}\""""
+
+
+def configured(root: Path) -> str:
+    """Return ``owner/repository`` from ``repository.url`` in ``_config.yml``."""
+    url = str(yaml.safe_load((root / "_config.yml").read_text())["repository"]["url"])
+    match = GITHUB.fullmatch(url)
+    if match is None:
+        raise ValueError(
+            f"repository.url in _config.yml is {url!r}; Colab opens notebooks from GitHub, "
+            "so write it as https://github.com/OWNER/REPOSITORY"
+        )
+    return match[1]
+
+
+def recorded(root: Path) -> str:
+    """Return the ``owner/repository`` that the other files hold now."""
+    match = RECORDED.search((root / "pyproject.toml").read_text())
+    if match is None:
+        raise ValueError(
+            "pyproject.toml names no repository: under [project.urls] write "
+            'Repository = "https://github.com/OWNER/REPOSITORY"'
+        )
+    return match[1]
+
+
+def places(root: Path) -> list[Path]:
+    """Return the files that may hold the address."""
+    named = [root / name for name in ("README.md", "CITATION.cff", "pyproject.toml")]
+    chapters = root / "chapters"
+    return [
+        path
+        for path in [*named, *sorted(chapters.glob("*.md")), *sorted(chapters.glob("*.ipynb"))]
+        if path.exists()
+    ]
+
+
+def mentions(name: str) -> re.Pattern[str]:
+    """Match ``name`` as part of an address: github.com/name, or Colab's /github/name."""
+    return re.compile(rf"(?<=github\.com/|.ub/github/){re.escape(name)}(?![\w-])")
+
+
+def write(root: Path) -> list[Path]:
+    """Bring every place in step with ``_config.yml`` and return the files that changed."""
+    old, new = mentions(recorded(root)), configured(root)
+    changed = []
+    for path in places(root):
+        before = path.read_text()
+        after = old.sub(new, before)
+        if after != before:
+            path.write_text(after)
+            changed.append(path)
+    return changed
+
+
+def faults(root: Path) -> list[str]:
+    """Return a sentence for each place that is out of step."""
+    name = configured(root)
+    found = []
+    if recorded(root) != name:
+        found.append(f"pyproject.toml has {recorded(root)}, _config.yml has {name}")
+    for path in places(root):
+        for other in set(INSTALL.findall(path.read_text())) - {name}:
+            found.append(f"{path.name} installs from {other}, _config.yml has {name}")
+        if path.suffix == ".ipynb":
+            cells = json.loads(path.read_text())["cells"]
+            first = next((cell for cell in cells if cell["cell_type"] == "code"), None)
+            if first is None or "".join(first["source"]) != COLAB_CELL.format(name=name):
+                found.append(f"{path.name} does not begin with the Colab cell of book/address.py")
+            elif "colab" not in first["metadata"].get("tags", []):
+                found.append(f"{path.name}: the Colab cell lacks the tag 'colab'")
+    return found
+
+
+def main(arguments: list[str]) -> None:
+    """Write the address, or with ``--check`` end with what is out of step."""
+    parser = argparse.ArgumentParser(
+        prog="book.address", description=(__doc__ or "").split("\n")[0]
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing, report differences")
+    if not parser.parse_args(arguments).check:
+        for path in write(ROOT):
+            print(f"wrote {path.relative_to(ROOT)}")
+    if found := faults(ROOT):
+        sys.exit("\n".join([*found, "'make address' copies the address from _config.yml"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,1 +1,0 @@
-// Small repairs to what the theme and its extensions build.

@@ -1,0 +1,167 @@
+"""The lists of requirements, the commands and the repository's address agree with each other."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.markers import default_environment
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from book import address
+from book.execute import normalize
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
+
+
+def requirements(lines: list[str]) -> dict[str, Requirement]:
+    """Parse requirement lines into a dictionary by canonical name."""
+    parsed = map(Requirement, lines)
+    return {canonicalize_name(requirement.name): requirement for requirement in parsed}
+
+
+def test_environment_has_the_bounds_of_pyproject() -> None:
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    packages = next(entry["pip"] for entry in environment if isinstance(entry, dict))
+    assert packages[-1] == "-e ."
+    expected = requirements(PROJECT["dependencies"] + EXTRAS["book"] + EXTRAS["test"])
+    assert requirements(packages[:-1]) == expected
+    for name in ("jupyter-book", "torch", "torchvision", "ipywidgets", "plotly", "nbval"):
+        assert name in expected
+    assert f"python{PROJECT['requires-python']}" in environment
+
+
+@pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
+def test_constraints_pin_every_requirement_within_its_bounds(python: str) -> None:
+    text = (ROOT / "constraints.txt").read_text()
+    assert "://" not in text
+    assert not re.search(r"(?m)^\s*-", text)
+    marker_values = {"python_version": python, "python_full_version": f"{python}.9"}
+    lines = [Requirement(line) for line in text.splitlines()]
+    environment = {**default_environment(), **marker_values}
+    pinned = {
+        canonicalize_name(line.name): next(iter(line.specifier))
+        for line in lines
+        if line.marker is None or line.marker.evaluate(environment)  # type: ignore[arg-type]
+    }
+    direct = PROJECT["dependencies"] + [line for extra in EXTRAS.values() for line in extra]
+    for name, requirement in requirements(direct).items():
+        assert name in pinned, f"constraints.txt does not pin {name} for Python {python}"
+        assert pinned[name].operator == "=="
+        assert requirement.specifier.contains(pinned[name].version), f"{pinned[name]} of {name}"
+
+
+@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", "README.md"])
+def test_every_make_target_that_is_named_exists(path: str) -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?m)(?:run: |`|^\s*)make ([a-z]+)", (ROOT / path).read_text()))
+    assert {"book", "test"} <= named
+    assert named <= targets
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A small copy of what holds the address, all in step with owner/name."""
+    (tmp_path / "chapters").mkdir()
+    cell = {
+        "cell_type": "code",
+        "source": address.COLAB_CELL.format(name="OWNER/convsim").splitlines(keepends=True),
+        "metadata": {"tags": ["colab"]},
+    }
+    (tmp_path / "chapters/01.ipynb").write_text(json.dumps({"cells": [cell]}))
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/new/book\n")
+    (tmp_path / "pyproject.toml").write_text(
+        '[project.urls]\nRepository = "https://github.com/OWNER/convsim"\n'
+    )
+    (tmp_path / "README.md").write_text(
+        "git clone https://github.com/OWNER/convsim.git\n"
+        "https://colab.research.google.com/github/OWNER/convsim/blob/main/x.ipynb\n"
+        "pip install git+https://github.com/OWNER/convsim\n"
+        "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+    )
+    return tmp_path
+
+
+def test_address_reaches_every_place(repository: Path) -> None:
+    assert len(address.faults(repository)) == 4
+    changed = {path.name for path in address.write(repository)}
+    assert changed == {"README.md", "pyproject.toml", "01.ipynb"}
+    assert address.faults(repository) == []
+    assert address.write(repository) == []
+    assert (repository / "README.md").read_text() == (
+        "git clone https://github.com/new/book.git\n"
+        "https://colab.research.google.com/github/new/book/blob/main/x.ipynb\n"
+        "pip install git+https://github.com/new/book\n"
+        "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+    )
+    source = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]["source"]
+    assert "".join(source) == address.COLAB_CELL.format(name="new/book")
+
+
+def test_a_notebook_without_the_colab_cell_is_a_fault(repository: Path) -> None:
+    address.write(repository)
+    (repository / "chapters/01.ipynb").write_text(json.dumps({"cells": []}))
+    assert address.faults(repository) == [
+        "01.ipynb does not begin with the Colab cell of book/address.py"
+    ]
+
+
+def test_an_address_that_colab_cannot_open(repository: Path) -> None:
+    (repository / "_config.yml").write_text("repository:\n  url: https://gitlab.com/a/b\n")
+    with pytest.raises(ValueError, match="write it as https://github.com/OWNER/REPOSITORY"):
+        address.faults(repository)
+
+
+def test_the_address_is_in_step() -> None:
+    command = [sys.executable, "-m", "book.address", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.name)
+def test_notebooks_are_stored_as_make_chapters_stores_them(path: Path) -> None:
+    import nbformat
+
+    stored = nbformat.read(path, as_version=4)
+    assert all(
+        cell.execution_count is not None
+        for cell in stored.cells
+        if cell.cell_type == "code" and cell.source
+    ), "a cell was not run: make chapters"
+    normalized = nbformat.read(path, as_version=4)
+    normalize(normalized)
+    assert normalized == stored, "metadata that a run would change: make chapters"
+    nbformat.validate(stored)
+
+
+def test_the_makefile_refuses_an_old_python(tmp_path: Path) -> None:
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "convsim").mkdir()
+    done = subprocess.run(
+        ["make", "setup", f"PYTHON={old}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "The book needs Python 3.10 or newer" in done.stdout
