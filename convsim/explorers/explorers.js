@@ -70,6 +70,7 @@
     return {
       maps,
       terms,
+      largest: Math.max(...terms.map(Math.abs)),
       readouts: {
         kernel_similarity: dot(k1.v, k2.v),
         kernel_cosine: cosine(k1.v, k2.v),
@@ -239,10 +240,10 @@
   const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
   /** A number as a reader wants it: about four digits, a true minus, no 1e-17 for zero. */
-  function show(value, digits) {
+  function show(value, digits, unit = 1) {
     if (value === null) return "undefined";
     const size = Math.abs(value);
-    if (size < 1e-12) return "0";
+    if (size < 1e-12 * unit) return "0"; // what rounding leaves of zero among numbers of size unit
     if (digits === undefined && Number.isInteger(value) && size < 1e6) return minus(value);
     if (digits === undefined && (size < 1e-3 || size >= 1e6)) {
       const [mantissa, power] = value.toExponential(2).split("e");
@@ -261,7 +262,7 @@
       for (const v of list) { if (v < low) low = v; if (v > high) high = v; }
     }
     if (low === high) high = 1;
-    const raw = (high - low) / 3, power = 10 ** Math.floor(Math.log10(raw));
+    const raw = (high - low) / 5, power = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].find((s) => s * power >= raw) * power;
     return [Math.floor(low / step + 1e-9) * step, Math.ceil(high / step - 1e-9) * step];
   }
@@ -410,6 +411,10 @@
     convolutional_similarity: "L_CS = ‖K₁ ⋆ K₂‖²",
   };
 
+  /** The sums over lags are as exact as their largest term allows. */
+  const OVER_LAGS = ["feature_map_similarity", "lag_0", "other_lags"];
+  const shown = (name, r, largest) => show(r[name], undefined, OVER_LAGS.includes(name) ? Math.max(1, largest) : 1);
+
   function readoutPanel() {
     const cells = Object.fromEntries(Object.keys(READOUTS).map((name) =>
       [name, h("span", { class: "convsim-value", "data-readout": name })]));
@@ -421,20 +426,20 @@
       h("span", {}, "lag 0: ", part("lag_0", "convsim-text-lag0")), h("span", {}, "+ other lags: ", part("other_lags")),
       h("span", {}, "= ⟨F₁, F₂⟩: ", total));
     const node = h("div", { class: "convsim-readouts", role: "group", "aria-label": "Readouts" }, ...tiles);
-    function draw(readouts) {
+    function draw(readouts, largest) {
       for (const [name, cell] of Object.entries(cells)) {
-        cell.textContent = show(readouts[name]);
+        cell.textContent = shown(name, readouts, largest);
         cell.dataset.value = readouts[name];
       }
-      total.textContent = show(readouts.feature_map_similarity);
+      total.textContent = shown("feature_map_similarity", readouts, largest);
     }
     return { node, sum, draw };
   }
   /** L_CS with a real subscript; the digits have subscript characters of their own. */
   const subscripted = (text) => text.split(/_(CS)/).map((part, i) => (i % 2 ? h("sub", {}, part) : part));
 
-  const spoken = (r) => Object.entries(READOUTS)
-    .map(([name, label]) => `${label.replace("_", " ")}: ${show(r[name])}`).join("; ");
+  const spoken = (r, largest) => Object.entries(READOUTS)
+    .map(([name, label]) => `${label.replace("_", " ")}: ${shown(name, r, largest)}`).join("; ");
 
   // ---------------------------------------------------------------------------------------------
   // Views: build(view) returns { nodes, draw(state), stop? }; draw returns a sentence to announce.
@@ -515,9 +520,9 @@
       const product = ({ tap, x }) => `(${short(x)})(${short(tap)})`;
       formula.replaceChildren(`(X ⋆ K)[${at}] = `, N <= 6 ? `${touched.map(product).join(" + ")} = ` : "sum of the products = ", value);
       why.textContent = {
-        full: `Full: every place where the kernel touches the signal, with zeros beyond its ends. M + N − 1 = ${M} + ${N} − 1 = ${length} values.`,
+        full: `Full: every place where the kernel touches the signal, with zeros beyond its ends. M\u00a0+\u00a0N\u00a0−\u00a01\u00a0= ${M}\u00a0+\u00a0${N}\u00a0−\u00a01\u00a0= ${length} values.`,
         same: `Same: the middle of the full output, as long as the signal. M = ${length} values.`,
-        valid: `Valid: only the places where the kernel lies wholly on the signal, no zeros needed. M − N + 1 = ${M} − ${N} + 1 = ${length} values.`,
+        valid: `Valid: only the places where the kernel lies wholly on the signal, no zeros needed. M\u00a0−\u00a0N\u00a0+\u00a01\u00a0= ${M}\u00a0−\u00a0${N}\u00a0+\u00a01\u00a0= ${length} values.`,
       }[s.mode];
       return `Output ${at} of ${length}: ${show(result.value)}`;
     }
@@ -649,7 +654,7 @@
     }
 
     function draw(s) {
-      const { x, maps: [f1, f2], terms, readouts } = analyse(s), N = s.kernel_1.length, last = LENGTH + N - 2;
+      const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s), N = s.kernel_1.length, last = LENGTH + N - 2;
       follow(taps, N);
       count.textContent = `N = ${N}`;
       input.value = s.input;
@@ -660,7 +665,7 @@
       kernels[0].draw(s.kernel_1);
       kernels[1].draw(s.kernel_2);
       pairNode.classList.toggle("convsim-stacked", N > 12);
-      panel.draw(readouts);
+      panel.draw(readouts, largest);
 
       signal.axes(0, last, ...roundRange(x.v));
       signal.bars("x", "convsim-fill-text", indexed(x.v), 0.5);
@@ -681,12 +686,9 @@
       lags.line("running", "convsim-line-text", indexed(sums));
       lags.dots("points", "convsim-fill-text", indexed(sums), 2);
       lags.dots("final", "convsim-final", [[2 * N - 2, total]], 5);
-      const high = lags.y(total) > 40;
-      lags.put("total", "text", { class: "convsim-total", "text-anchor": "end", x: lags.width - lags.right, y: f(lags.y(total) + (high ? -12 : 22)) },
-        `⟨F₁, F₂⟩ = ${show(total)}`);
       lags.ticks(N > 1 ? [0, middle, 2 * N - 2] : [0], (n) => n - middle);
       lags.end(`Eq. 11 as ${2 * N - 1} bars: lag 0 gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
-      return spoken(readouts);
+      return spoken(readouts, largest);
     }
 
     const pairNode = h("div", { class: "convsim-kernels" }, ...kernels.map((k) => k.node));
@@ -699,7 +701,7 @@
       figure(signal.svg, key("convsim-bg-text", "input X")),
       figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
       figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:", key("convsim-bg-lag0", "lag 0"),
-        key("convsim-bg-other", "other lags"), key("convsim-bg-text", "running sum")),
+        key("convsim-bg-other", "other lags"), key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
       panel.sum,
       h("div", { class: "convsim-row convsim-descent", role: "group", "aria-label": "Gradient descent" },
         field("Descend on", loss), field("Step size", rate), button("One step", oneStep), run),
@@ -814,19 +816,19 @@
     const heat = chart(220, view.draw);
 
     function draw(s) {
-      const { x, maps: [f1, f2], terms, readouts } = analyse(s), n = s.kernel_1.length, w = 2 * n - 1;
+      const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s), n = s.kernel_1.length, w = 2 * n - 1;
       size.value = String(n);
       follow(seed, s.seed);
       editors.forEach((e) => e.draw(s));
-      panel.draw(readouts);
-      let largest = 0;
-      for (const map of [f1, f2]) for (const v of map.v) largest = Math.max(largest, Math.abs(v));
+      panel.draw(readouts, largest);
+      let white = 0;
+      for (const map of [f1, f2]) for (const v of map.v) white = Math.max(white, Math.abs(v));
       photo.paint(x, (v) => 255 * v);
-      maps[0].paint(f1, (v) => 127.5 + (127.5 * v) / (largest || 1));
-      maps[1].paint(f2, (v) => 127.5 + (127.5 * v) / (largest || 1));
-      scale.textContent = `Both feature maps share one scale: black is ${show(-largest)}, mid-grey is 0, white is ${show(largest)}.`;
+      maps[0].paint(f1, (v) => 127.5 + (127.5 * v) / (white || 1));
+      maps[1].paint(f2, (v) => 127.5 + (127.5 * v) / (white || 1));
+      scale.textContent = `Both feature maps share one scale: black is ${show(-white)}, mid-grey is 0, white is ${show(white)}.`;
 
-      const peak = Math.max(...terms.map(Math.abs)) || 1;
+      const peak = largest || 1;
       const cell = Math.min(44, (heat.width - 40) / w, (heat.height - 30) / w), left = (heat.width - w * cell) / 2;
       strength.textContent = `full colour: ±${show(peak)}`;
       heat.begin();
@@ -841,7 +843,7 @@
         heat.put(`row${lag}`, "text", { class: "convsim-tick", "text-anchor": "end", x: f(left - 5), y: f(6 + (k + 0.5) * cell + 4) }, minus(lag));
       }
       heat.end(`Eq. 11 on ${w} by ${w} lags: lag (0, 0) gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
-      return spoken(readouts);
+      return spoken(readouts, largest);
     }
 
     const nodes = [

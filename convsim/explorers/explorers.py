@@ -6,41 +6,32 @@ Lists are compared as a whole: assign a new list, an item changed in place goes 
 
 from __future__ import annotations
 
-import html
-import json
 import math
 from collections.abc import Callable
 from functools import partial
-from importlib.resources import files
 from typing import Any, ClassVar
 
-import anywidget
 import torch
 import traitlets
 
 from convsim.correlation import autocorrelate, cross_correlate
 from convsim.data import photograph
+from convsim.explorers.base import Explorer, Readouts
 from convsim.explorers.traits import (
+    LARGEST,
     choice_trait,
     grey_trait,
-    index_trait,
     number_trait,
-    seed_trait,
     square_trait,
     taps_trait,
+    whole_trait,
 )
 from convsim.similarity import convolutional_similarity, feature_map_similarity, kernel_similarity
-
-Readouts = dict[str, Any]
 
 MODES = ("full", "same", "valid")
 INPUTS = ("noise", "impulse", "step", "sine", "constant", "photograph")
 LOSSES = ("convolutional_similarity", "kernel_similarity")
 SIGNAL_LENGTH = 64
-
-_SOURCE = files("convsim.explorers")
-_JAVASCRIPT = _SOURCE.joinpath("explorers.js").read_text(encoding="utf-8")
-_STYLE = _SOURCE.joinpath("explorers.css").read_text(encoding="utf-8")
 
 
 def uniform_noise(seed: int, length: int) -> list[float]:
@@ -57,42 +48,6 @@ def uniform_noise(seed: int, length: int) -> list[float]:
         mixed ^= (mixed + (mixed ^ mixed >> 7) * (mixed | 61)) & 0xFFFFFFFF
         values.append((mixed ^ mixed >> 14) / 2**32)
     return values
-
-
-class Explorer(anywidget.AnyWidget):
-    """What the three explorers share: one view and one state for a notebook and for a page."""
-
-    _esm = _JAVASCRIPT + "\nexport default { render: globalThis.convsimExplorers.render };\n"
-    _css = _STYLE
-    _explorer = traitlets.Unicode().tag(sync=True)
-
-    state_names: ClassVar[tuple[str, ...]] = ()
-
-    def readouts(self) -> Readouts:
-        """Return the numbers that the page shows, computed in float64 by ``convsim``."""
-        raise NotImplementedError
-
-    def static_html(self) -> str:
-        """Return the element that ``explorers.js`` turns into this explorer on a static page."""
-        state = self.get_state(list(self.state_names))
-        text = json.dumps({name: state[name] for name in self.state_names}, allow_nan=False)
-        text = text.replace("<", "\\u003c")
-        return (
-            f'<div class="convsim-explorer" data-explorer="{html.escape(self._explorer)}">'
-            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
-            "page in a browser that runs it, or run the notebook.</p>"
-            f'<script type="application/json">{text}</script></div>'
-        )
-
-    def __repr__(self) -> str:
-        shown = (n for n in self.state_names if n != "photograph")
-        return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is not None:
-            bundle[0]["text/html"] = self.static_html()
-        return bundle
 
 
 class CorrelationExplorer(Explorer):
@@ -117,13 +72,15 @@ class CorrelationExplorer(Explorer):
     signal = taps_trait([0, 0, 1, 2, 3, 3, 3, 1, 0, 0, -1, 0], 1, SIGNAL_LENGTH).tag(sync=True)
     kernel = taps_trait([-1, 0, 1], 1, 16).tag(sync=True)
     mode = choice_trait(MODES).tag(sync=True)
-    position = index_trait(4).tag(sync=True)
+    position = whole_trait(4, high=LARGEST).tag(sync=True)
 
     state_names = ("signal", "kernel", "mode", "position")
 
     @traitlets.validate("signal", "kernel")
     def _fits(self, proposal: Any) -> list[float]:
-        taps, length = len(self.kernel), len(self.signal)
+        sizes = {"kernel": len(self.kernel), "signal": len(self.signal)}
+        sizes[proposal["trait"].name] = len(proposal["value"])
+        taps, length = sizes.values()
         if taps > length:
             raise traitlets.TraitError(
                 f"kernel has {taps} taps and signal {length} values, expected a kernel that is no "
@@ -253,7 +210,7 @@ class SimilarityExplorer(KernelPair):
     kernel_1 = taps_trait([0.25, 0.5, 1.0, 0.5, 0.25], 1, 16).tag(sync=True)
     kernel_2 = taps_trait([0.5, 1.0, 0.25, -0.25, -0.5], 1, 16).tag(sync=True)
     input = choice_trait(INPUTS).tag(sync=True)
-    seed = seed_trait(0).tag(sync=True)
+    seed = whole_trait(0, high=2**32 - 1).tag(sync=True)
     loss = choice_trait(LOSSES).tag(sync=True)
     learning_rate = number_trait(0.05, 1e-6, 10.0).tag(sync=True)
     photograph = taps_trait(
@@ -303,7 +260,7 @@ class ImageExplorer(KernelPair):
     kernel_1 = square_trait([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]).tag(sync=True)
     kernel_2 = square_trait([[-1, -2, -1], [0, 0, 0], [1, 2, 1]]).tag(sync=True)
     photograph = grey_trait(lambda: (255 * photograph()).round()).tag(sync=True)
-    seed = seed_trait(0).tag(sync=True)
+    seed = whole_trait(0, high=2**32 - 1).tag(sync=True)
 
     state_names = ("kernel_1", "kernel_2", "seed", "photograph")
     dims = 2

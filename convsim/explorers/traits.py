@@ -13,7 +13,7 @@ from typing import Any
 import traitlets
 
 PICTURE_SIDE = 64
-LARGEST = 1e6  # so that no readout overflows
+LARGEST = 1_000_000  # so that no readout overflows
 
 
 class Checked(traitlets.TraitType[Any, Any]):
@@ -38,12 +38,13 @@ class Checked(traitlets.TraitType[Any, Any]):
             ) from None
 
 
-def _number(value: Any, low: float, high: float, kind: type = numbers.Real) -> Any:
+def _number(value: Any, low: float, high: float, *, whole: bool = False) -> Any:
+    kind: Any = numbers.Integral if whole else numbers.Real
     if isinstance(value, bool) or not isinstance(value, kind) or not math.isfinite(value):
-        raise ValueError(f"replace {value!r} with a finite number")
+        raise ValueError(f"replace {value!r} with a {'whole' if whole else 'finite'} number")
     if not low <= value <= high:
-        raise ValueError(f"choose a number from {low:g} to {high:g}")
-    return int(value) if kind is numbers.Integral else float(value)
+        raise ValueError(f"choose a number from {low:.10g} to {high:.10g}")
+    return int(value) if whole else float(value)
 
 
 def _choice(value: Any, choices: tuple[str, ...]) -> str:
@@ -104,20 +105,15 @@ def taps_trait(default: Any, low: int, high: int) -> Checked:
     )
 
 
-def seed_trait(default: int) -> Checked:
-    check = partial(_number, low=0, high=2**32 - 1, kind=numbers.Integral)
-    return Checked(default, check, "a whole number from 0 to 4294967295")
+def whole_trait(default: int, high: int) -> Checked:
+    check = partial(_number, low=0, high=high, whole=True)
+    return Checked(default, check, f"a whole number from 0 to {high}")
 
 
 def number_trait(default: float, low: float, high: float) -> Checked:
     return Checked(
         default, partial(_number, low=low, high=high), f"a number from {low:g} to {high:g}"
     )
-
-
-def index_trait(default: int) -> Checked:
-    check = partial(_number, low=0, high=LARGEST, kind=numbers.Integral)
-    return Checked(default, check, "a whole number from 0")
 
 
 def square_trait(default: Any) -> Checked:
