@@ -64,7 +64,7 @@ def places(root: Path) -> list[Path]:
 
 def mentions(name: str) -> re.Pattern[str]:
     """Match ``name`` as part of an address: github.com/name, or Colab's /github/name."""
-    return re.compile(rf"(?<=github\.com/|.ub/github/){re.escape(name)}(?![\w-])")
+    return re.compile(rf"(?<=github\.com/|com/github/){re.escape(name)}(?![\w-])")
 
 
 def write(root: Path) -> list[Path]:

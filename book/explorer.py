@@ -21,7 +21,7 @@ class ExplorerDirective(SphinxDirective):
     ::
 
         ```{explorer} similarity
-        length: 3
+        kernel_1: [0.5, 1.0, 0.5]
         ```
     """
 
@@ -39,10 +39,15 @@ class ExplorerDirective(SphinxDirective):
                 f"the body of an explorer is YAML, and this is not: {fault}"
             ) from fault
         if not isinstance(traits, dict):
-            raise self.error(f"the body sets traits by name ('length: 3'), got {traits!r}")
+            raise self.error(
+                f"the body sets traits by name ('kernel_1: [0.5, 1.0, 0.5]'), got {traits!r}"
+            )
         # Here, not above: a page without an explorer need not load torch.
         from convsim import explorers
 
-        html = getattr(explorers, NAMES[name])(**traits).static_html()
+        explorer = getattr(explorers, NAMES[name])
+        if unknown := sorted(set(traits) - set(explorer.class_trait_names(sync=True))):
+            raise self.error(f"{NAMES[name]} has no trait {', '.join(unknown)}")
+        html = explorer(**traits).static_html()
         self.env.note_dependency(explorers.__file__)
         return [nodes.raw("", html, format="html")]
