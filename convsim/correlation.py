@@ -191,7 +191,7 @@ def _slide(padded: Tensor, kernel: Tensor, dims: int) -> Tensor:
     if taps <= positions:
         total = torch.zeros((), dtype=padded.dtype, device=padded.device)
         for shift in product(*map(range, size)):
-            tap = kernel[(..., *(slice(i, i + 1) for i in shift))]
+            tap = _window(kernel, shift, (1,) * dims)
             total = total + tap * _window(padded, shift, out)
         return total
     products = [
@@ -200,8 +200,9 @@ def _slide(padded: Tensor, kernel: Tensor, dims: int) -> Tensor:
     return torch.stack(products, dim=-1).unflatten(-1, out)
 
 
-def _window(padded: Tensor, start: tuple[int, ...], size: Sequence[int]) -> Tensor:
-    return padded[(..., *(slice(s, s + n) for s, n in zip(start, size, strict=True)))]
+def _window(x: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
+    index = (..., *(slice(s, s + n) for s, n in zip(start, size, strict=True)))
+    return x[index]
 
 
 def _slide_by_fft(

@@ -17,7 +17,7 @@ from convsim.correlation import check_dims, check_pair, check_tensor
 def feature_map_similarity(
     f1: Tensor, f2: Tensor, *, dims: int = 1, check_finite: bool = True
 ) -> Tensor:
-    r"""Inner product of two feature maps, :math:`\langle F_1, F_2\rangle` (Equation 2).
+    r"""Inner product of two feature maps, :math:`\langle F_1, F_2\rangle`.
 
     Args:
         f1: feature maps, ``(..., *M)``: the last ``dims`` axes are spatial.

@@ -1,0 +1,49 @@
+"""Numbers printed in Belmekki et al., arXiv 2411.03226: nothing here was measured by us."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """A row of Table 1, 2 with 3, or 6, as printed.
+
+    Attributes:
+        correlation: mean and standard deviation over episodes.
+        reduced_percent: reduction frequency of ⟨F1, F2⟩².
+        decrease_percent: mean and standard deviation over the episodes in which it fell.
+    """
+
+    correlation: tuple[float, float]
+    reduced_percent: float
+    decrease_percent: tuple[float, float]
+
+
+# In the order of convsim.experiments.pairs.TABLES: N = 3, 9, 16, each with Adam and with SGD.
+PAIRS: dict[str, tuple[PairRow, ...]] = {
+    "table1": (
+        PairRow((0.67, 0.28), 91.8, (92.95, 15.24)),
+        PairRow((0.35, 0.85), 67.5, (78.75, 24.71)),
+        PairRow((0.54, 0.33), 82.0, (86.12, 21.14)),
+        PairRow((0.25, 0.87), 60.7, (67.82, 29.42)),
+        PairRow((0.47, 0.36), 77.6, (81.88, 23.48)),
+        PairRow((0.54, 0.33), 71.6, (69.84, 28.19)),
+    ),
+    "table2": (
+        PairRow((0.80, 0.27), 100.0, (100.0, 0.0)),
+        PairRow((0.90, 0.21), 100.0, (99.91, 1.28)),
+        PairRow((0.78, 0.27), 100.0, (99.98, 0.23)),
+        PairRow((0.85, 0.25), 100.0, (99.68, 3.21)),
+        PairRow((0.71, 0.30), 100.0, (99.95, 1.26)),
+        PairRow((0.86, 0.25), 100.0, (99.78, 3.04)),
+    ),
+    "table6": (
+        PairRow((0.798, 0.272), 100.0, (99.99, 0.02)),
+        PairRow((0.90, 0.19), 99.6, (99.86, 1.34)),
+        PairRow((0.751, 0.296), 100.0, (99.96, 0.385)),
+        PairRow((0.86, 0.23), 99.5, (99.57, 3.77)),
+        PairRow((0.77, 0.28), 99.9, (99.80, 2.49)),
+        PairRow((0.851, 0.23), 98.6, (98.68, 8.20)),
+    ),
+}

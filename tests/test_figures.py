@@ -1,0 +1,92 @@
+"""Tables and figures: they show the records' numbers, and say so when a record is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from convsim import figures, tables
+from convsim.experiments.pairs import TABLES
+from convsim.experiments.record import RESULTS, read_record, record_path
+
+
+def test_pairs_table_shows_the_records() -> None:
+    table = tables.pairs_table("table1")
+    metrics = read_record(record_path("pairs", TABLES["table1"][3], RESULTS)).metrics
+    row = table.rows[3]
+    assert row[:3] == ("9", "SGD", "0.25 ± 0.87")
+    assert row[3] == f"{metrics['correlation']['mean']:.2f} ± {metrics['correlation']['std']:.2f}"
+    assert row[5] == f"{metrics['reduced_percent']:.1f}"
+    assert "n = 1000 episodes a row, seed 0, synthetic data" in table.source
+
+
+def test_tables_2_and_3_are_one_experiment() -> None:
+    assert tables.pairs_table("table2") == tables.pairs_table("table3")
+
+
+def test_table_escapes_html() -> None:
+    table = tables.Table(("a",), (("<b>",),), "x & y", "<i>")
+    shown = table._repr_html_()
+    assert "&lt;b&gt;" in shown and "x &amp; y" in shown and "&lt;i&gt;" in shown
+    assert repr(table).splitlines() == ["x & y", "a", "<b>", "<i>"]
+
+
+def test_largest_difference_is_the_worst_row() -> None:
+    rows = [
+        (float(r[2].split()[0]), float(r[3].split()[0])) for r in tables.pairs_table("table6").rows
+    ]
+    worst = max(abs(ours - paper) for paper, ours in rows)
+    assert tables.largest_difference("table6")["correlation"] == pytest.approx(worst, abs=0.011)
+
+
+def test_a_missing_record_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="6 of 6 rows of table1 .* run `convsim run table1`"):
+        tables.pair_records("table1", tmp_path)
+    with pytest.raises(ValueError, match="table is 'table9'; expected one of table1, table2"):
+        tables.pair_records("table9")
+
+
+@pytest.mark.parametrize("table", ["table1", "table2"])
+def test_descent_figure_shows_each_row(table: str) -> None:
+    figure = figures.descent_figure(table)
+    assert len(figure.data) == 18
+    cosine = tables.pair_records(table)[0].metrics["curve"]["cosine"]
+    assert list(figure.data[2].y) == [max(value, 1e-16) for value in cosine]
+    assert f"{cosine[0]:.2f} to {cosine[-1]:.2f}" in figure.layout.meta["alt"]
+
+
+def test_cosine_figure_ends_at_the_recorded_means() -> None:
+    figure = figures.cosine_figure()
+    shown = {trace.y[0]: trace.x for trace in figure.data}
+    metrics = tables.pair_records("table2")[0].metrics
+    assert shown["L_CS, N = 3, Adam"] == pytest.approx(
+        [metrics["cosine_before"]["mean"], metrics["cosine_after"]["mean"]], rel=1e-4
+    )
+    assert figure.layout.meta["alt"]
+
+
+def test_lines_round_and_name() -> None:
+    figure = figures.lines(
+        {"a": ([1, 10], torch.tensor([1 / 3, 2.0], dtype=torch.float64))},
+        x_title="x",
+        y_title="y",
+        alt="two points",
+        log="x",
+    )
+    assert list(figure.data[0].y) == [0.33333, 2.0]
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "linear")
+    assert figure.layout.meta["alt"] == "two points"
+
+
+def test_pictures_are_drawn() -> None:
+    stems = figures.stems({"a": torch.ones(3), "b": torch.zeros(4)}, columns=2)
+    assert [axis.get_title(loc="left") for axis in stems.axes] == ["a", "b"]
+    image = figures.images({"f": torch.tensor([[-2.0, 1.0]])}, signed=True).axes[0].images[0]
+    assert image.get_clim() == (-2.0, 2.0)
+    cover = figures.orthogonal_yet_similar()
+    assert cover.axes[0].get_title(loc="left") == "⟨K₁, K₂⟩ = 0"
+    assert cover.axes[2].get_title(loc="left") == "cos(F₁, F₂) = 0.95"
+    plt.close("all")
