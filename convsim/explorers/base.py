@@ -24,7 +24,7 @@ class Explorer(anywidget.AnyWidget):
     _css = _STYLE
     _explorer = traitlets.Unicode().tag(sync=True)
 
-    state_names: ClassVar[tuple[str, ...]] = ()
+    names: ClassVar[tuple[str, ...]] = ()
 
     def readouts(self) -> Readouts:
         """Return the numbers that the page shows, computed in float64 by ``convsim``."""
@@ -32,8 +32,8 @@ class Explorer(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
-        state = self.get_state(list(self.state_names))
-        text = json.dumps({name: state[name] for name in self.state_names}, allow_nan=False)
+        state = self.get_state(list(self.names))
+        text = json.dumps({name: state[name] for name in self.names}, allow_nan=False)
         text = text.replace("<", "\\u003c")
         return (
             f'<div class="convsim-explorer" data-explorer="{html.escape(self._explorer)}">'
@@ -43,7 +43,7 @@ class Explorer(anywidget.AnyWidget):
         )
 
     def __repr__(self) -> str:
-        shown = (n for n in self.state_names if n != "photograph")
+        shown = (n for n in self.names if n != "photograph")
         return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

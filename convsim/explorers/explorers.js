@@ -192,7 +192,6 @@
   // Elements
 
   const SVG = new Set(["svg", "path", "circle", "rect", "text", "line"]);
-  let ids = 0;
 
   function h(tag, attributes = {}, ...children) {
     const node = SVG.has(tag)
@@ -209,8 +208,12 @@
   const button = (text, onclick, extra = {}) =>
     h("button", { type: "button", class: "convsim-button", onclick, ...extra }, text);
 
-  const field = (text, control, extra = {}) =>
-    h("label", { class: "convsim-field", ...extra }, h("span", {}, text), control);
+  /** A control under its name; what follows it in `beside` is not part of the name. */
+  function field(text, control, beside) {
+    control.setAttribute("aria-label", text);
+    return h("label", { class: "convsim-field" }, h("span", {}, text),
+      beside ? h("span", { class: "convsim-pair" }, control, beside) : control);
+  }
 
   const select = (options, onchange) =>
     h("select", { class: "convsim-input", onchange: (event) => onchange(event.target.value) },
@@ -446,7 +449,7 @@
 
   function correlationView(view) {
     const modes = h("span", { class: "convsim-pair" });
-    const group = `convsim-mode-${++ids}`;
+    const group = `convsim-mode-${Math.random()}`; // two explorers must not share one group
     const radios = ["full", "same", "valid"].map((mode) => {
       const input = h("input", { type: "radio", name: group, value: mode, onchange: () => view.set({ mode, position: inside(view.state(), mode) }) });
       modes.append(h("label", { class: "convsim-choice" }, input, mode));
@@ -529,9 +532,9 @@
     const nodes = [
       h("div", { class: "convsim-row" },
         h("div", { class: "convsim-field", role: "radiogroup", "aria-label": "Mode" }, h("span", {}, "Mode"), modes),
-        field("Taps", h("span", { class: "convsim-pair" }, taps, count))),
+        field("Taps", taps, count)),
       kernel.node,
-      field("Position", h("span", { class: "convsim-pair" }, position, where), { class: "convsim-field convsim-wide" }),
+      field("Position", position, where),
       figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"), key("convsim-bg-one", "kernel K, over it")),
       figure(products.svg, key("convsim-bg-lag0", "products X · K"), "their sum is the output:"),
       formula,
@@ -694,7 +697,7 @@
     const pairNode = h("div", { class: "convsim-kernels" }, ...kernels.map((k) => k.node));
     const nodes = [
       h("div", { class: "convsim-row" },
-        field("Taps", h("span", { class: "convsim-pair" }, taps, count)), field("Input X", input), seedField),
+        field("Taps", taps, count), field("Input X", input), seedField),
       pairNode,
       h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise)),
       panel.node,
@@ -876,7 +879,7 @@
     const live = h("p", { class: "convsim-unseen", "aria-live": "polite" });
     const text = h("input", { class: "convsim-input convsim-link", readonly: "", "aria-label": shared === undefined ? "Constructor call" : "Link to this state", onfocus: () => text.select() });
     const note = h("span", { class: "convsim-note", role: "status" });
-    let own = false, queued = false, gone = false, timer = 0;
+    let own = false, queued = false, gone = false, timer = 0, sentence = "";
 
     const view = {
       state,
@@ -886,23 +889,31 @@
         own = false;
         model.save_changes();
         view.draw();
+        tell();
       },
       draw() {
         const s = state();
         // two traits of one change may arrive one after the other
         if (gone || (s.kernel_1 && s.kernel_1.length !== s.kernel_2.length)) return;
-        const sentence = built.draw(s);
+        sentence = built.draw(s);
         text.value = shared === undefined ? python(name, keys, s) : address(shared, keys, s);
-        note.textContent = "";
-        clearTimeout(timer);
-        if (view.drawn) timer = setTimeout(() => (live.textContent = sentence), 700); // not in a drag
-        view.drawn = true;
       },
+    };
+    /** Announce what a change led to, once a drag has come to rest. */
+    const tell = () => {
+      note.textContent = "";
+      clearTimeout(timer);
+      timer = setTimeout(() => (live.textContent = sentence), 700);
     };
     const changed = () => {
       if (own || queued) return;
       queued = true;
-      queueMicrotask(() => { queued = false; view.draw(); });
+      queueMicrotask(() => {
+        queued = false;
+        if (gone) return;
+        view.draw();
+        tell();
+      });
     };
     const built = build(view);
     const copy = () => {
@@ -937,42 +948,46 @@
   const address = (index, keys, s) =>
     `${location.href.split("#")[0]}#convsim=${index}&${keys.map((k) => `${k}=${write(s[k])}`).join("&")}`;
 
-  /** The value a link gives, in the shape of the present one; throws for what does not fit. */
+  const BOUNDS = { seed: [0, 2 ** 32 - 1], position: [0, 1e6], learning_rate: [1e-6, 10] };
+  const CHOICES = { input: INPUTS, loss: LOSSES, mode: { full: 1, same: 1, valid: 1 } };
+
+  /** The value a link gives, if Python would take it too; throws otherwise. */
   function parse(name, text, like) {
+    const need = (good) => { if (!good) throw new RangeError(name); };
+    const [low, high] = BOUNDS[name] ?? [-1e6, 1e6];
     const number = (t) => {
-      if (t.trim() === "" || !Number.isFinite(Number(t)) || Math.abs(t) > 2 ** 32) throw new Error(name);
-      return Number(t);
+      const value = Number(t);
+      need(t.trim() !== "" && value >= low && value <= high);
+      need(name === "learning_rate" || !BOUNDS[name] || Number.isInteger(value));
+      return value;
     };
     const list = (t) => t.split(",").map(number);
-    if (Array.isArray(like?.[0])) {
-      const rows = text.split(";").map(list);
-      if (!BINOMIAL[rows.length] || rows.some((r) => r.length !== rows.length)) throw new Error(name);
-      return rows;
+    if (CHOICES[name]) {
+      need(Object.hasOwn(CHOICES[name], text));
+      return text;
     }
-    if (Array.isArray(like)) {
-      const values = list(text);
-      if (values.length > (name === "signal" ? LENGTH : 16)) throw new Error(name);
-      return values;
-    }
-    if (typeof like === "number") return number(text);
-    const choices = { input: INPUTS, loss: LOSSES, mode: { full: 1, same: 1, valid: 1 } }[name];
-    if (!Object.hasOwn(choices, text)) throw new Error(name);
-    return text;
+    if (!Array.isArray(like)) return number(text);
+    const value = Array.isArray(like[0]) ? text.split(";").map(list) : list(text);
+    if (Array.isArray(like[0])) need(BINOMIAL[value.length] && value.every((r) => r.length === value.length));
+    else need(value.length <= (name === "signal" ? LENGTH : 16));
+    return value;
   }
 
-  function restore(model, keys) {
+  /** Take the state from the address if it is meant for this explorer; false if it is mangled. */
+  function restore(model, keys, el) {
     const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
-    if (parts.get("convsim") !== String(model.get("_index"))) return false;
+    if (parts.get("convsim") !== String(model.get("_index"))) return true;
     const patch = {};
     try {
       for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k));
-      const next = { ...Object.fromEntries(keys.map((k) => [k, model.get(k)])), ...patch };
-      if (next.kernel_1 && next.kernel_1.length !== next.kernel_2.length) throw new Error("kernels");
-      if (next.signal && next.kernel.length > next.signal.length) throw new Error("kernel");
     } catch {
-      return false; // a mangled link shows the explorer as it stands
+      return false;
     }
+    const next = (k) => patch[k] ?? model.get(k);
+    if (next("kernel_1")?.length !== next("kernel_2")?.length) return false;
+    if (next("kernel")?.length > next("signal")?.length) return false;
     for (const [k, value] of Object.entries(patch)) model.set(k, value);
+    el.scrollIntoView({ block: "start" });
     return true;
   }
 
@@ -999,7 +1014,10 @@
       const model = standIn({ ...JSON.parse(data.textContent), _explorer: kind, _index: index });
       el.querySelector(".convsim-fallback")?.remove();
       render({ model, el });
-      const go = () => { if (restore(model, VIEWS[kind].keys)) el.scrollIntoView({ block: "start" }); };
+      const go = () => {
+        if (restore(model, VIEWS[kind].keys, el)) return;
+        el.querySelector(".convsim-footer .convsim-note").textContent = "This link cannot be read.";
+      };
       go();
       addEventListener("hashchange", go);
     });

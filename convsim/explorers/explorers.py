@@ -74,7 +74,7 @@ class CorrelationExplorer(Explorer):
     mode = choice_trait(MODES).tag(sync=True)
     position = whole_trait(4, high=LARGEST).tag(sync=True)
 
-    state_names = ("signal", "kernel", "mode", "position")
+    names = ("signal", "kernel", "mode", "position")
 
     @traitlets.validate("signal", "kernel")
     def _fits(self, proposal: Any) -> list[float]:
@@ -217,7 +217,7 @@ class SimilarityExplorer(KernelPair):
         lambda: photograph()[SIGNAL_LENGTH // 2], SIGNAL_LENGTH, SIGNAL_LENGTH
     ).tag(sync=True)
 
-    state_names = tuple("kernel_1 kernel_2 input seed loss learning_rate photograph".split())
+    names = ("kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate", "photograph")
     dims = 1
 
     @property
@@ -262,7 +262,7 @@ class ImageExplorer(KernelPair):
     photograph = grey_trait(lambda: (255 * photograph()).round()).tag(sync=True)
     seed = whole_trait(0, high=2**32 - 1).tag(sync=True)
 
-    state_names = ("kernel_1", "kernel_2", "seed", "photograph")
+    names = ("kernel_1", "kernel_2", "seed", "photograph")
     dims = 2
 
     @property

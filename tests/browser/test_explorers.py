@@ -1,0 +1,709 @@
+"""The explorers in a real browser: numbers, controls, links, the live view, speed."""
+
+from __future__ import annotations
+
+import random
+import re
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from playwright.sync_api import Page, expect
+
+from convsim import convolutional_similarity
+from convsim.explorers import CorrelationExplorer, ImageExplorer, SimilarityExplorer
+from convsim.explorers import explorers as module
+from convsim.explorers.base import Explorer
+
+SOURCES = Path(module.__file__).parent
+
+# A kernel's view as anywidget would see it: Backbone's events, every call written down.
+FAKE_MODEL = """
+globalThis.fakeModel = (state) => {
+  const listeners = {};
+  return {
+    state, calls: [],
+    get: (key) => state[key],
+    set(key, value) { this.calls.push(["set", key, value]); this.receive({ [key]: value }); },
+    save_changes() { this.calls.push(["save_changes"]); },
+    on(event, listener) { (listeners[event] ??= []).push(listener); },
+    off(event, listener) { listeners[event] = listeners[event].filter((l) => l !== listener); },
+    receive(patch) {
+      Object.assign(state, patch);
+      for (const key of Object.keys(patch)) (listeners[`change:${key}`] ?? []).forEach((l) => l());
+    },
+    count: () => Object.values(listeners).flat().length,
+  };
+};
+"""
+
+
+def write_page(folder: Path, *explorers: Explorer, head: str = "") -> str:
+    """Write a page as the book builds it, opened from disk, and return its address."""
+    (folder / "_static").mkdir(exist_ok=True)
+    for name in ("explorers.js", "explorers.css"):
+        shutil.copy(SOURCES / name, folder / "_static" / name)
+    path = folder / "page.html"
+    path.write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Page</title>'
+        '<meta name="viewport" content="width=device-width">'
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/explorers.css">'
+        f'<script src="_static/explorers.js"></script>{head}</head>'
+        '<body style="margin: 16px; font-family: sans-serif">'
+        f"{''.join(explorer.static_html() for explorer in explorers)}</body></html>",
+        encoding="utf-8",
+    )
+    return path.as_uri()
+
+
+def readout(page: Page, name: str) -> float:
+    return float(page.locator(f'[data-readout="{name}"]').first.get_attribute("data-value") or "")
+
+
+def shown_state(page: Page) -> dict[str, list[float]]:
+    """The kernels in the page's own link, which are exact."""
+    link = page.locator(".convsim-link").first.input_value()
+    parts = dict(part.split("=") for part in link.split("#")[1].split("&"))
+    return {
+        name: [float(v) for v in parts[name].split(",")] for name in parts if name.startswith("ke")
+    }
+
+
+def in_link(value: Any) -> str:
+    """Rows parted by semicolons, numbers by commas, as JavaScript prints them."""
+    if isinstance(value, list):
+        return (";" if isinstance(value[0], list) else ",").join(map(in_link, value))
+    return str(value).removesuffix(".0")
+
+
+def assert_quiet(page: Page) -> None:
+    assert page.errors == []  # type: ignore[attr-defined]
+    assert page.outside_requests == []  # type: ignore[attr-defined]
+
+
+def random_explorer(rng: random.Random, number: int) -> Explorer:
+    def taps(count: int) -> list[float]:
+        size = 10 ** rng.uniform(-2, 2)
+        return [rng.uniform(-size, size) for _ in range(count)]
+
+    kind = number % 3
+    if kind == 0:
+        length = rng.randint(1, 64)
+        return CorrelationExplorer(
+            signal=taps(length),
+            kernel=taps(rng.randint(1, min(16, length))),
+            mode=module.MODES[number // 3 % 3],
+            position=rng.randint(0, 80),
+        )
+    if kind == 1:
+        count = rng.randint(1, 16)
+        return SimilarityExplorer(
+            kernel_1=taps(count),
+            kernel_2=taps(count),
+            input=module.INPUTS[number // 3 % len(module.INPUTS)],
+            seed=rng.randint(0, 2**32 - 1),
+            photograph=taps(64),
+        )
+    size = rng.choice([3, 5])
+    return ImageExplorer(
+        kernel_1=[taps(size) for _ in range(size)],
+        kernel_2=[taps(size) for _ in range(size)],
+        photograph=[[rng.randint(0, 255) for _ in range(64)] for _ in range(64)],
+    )
+
+
+def differences(got: Any, expected: Any, scale: float) -> list[float]:
+    """Every number's distance, relative to ``scale`` where that is above one."""
+    if isinstance(expected, list):
+        assert len(got) == len(expected)
+        return [d for g, e in zip(got, expected, strict=True) for d in differences(g, e, scale)]
+    if expected is None or got is None:
+        assert got is expected
+        return [0.0]
+    return [abs(got - expected) / max(1.0, scale)]
+
+
+def test_javascript_and_python_agree_on_200_random_states(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path))
+    rng = random.Random(0)
+    worst = 0.0
+    for number in range(200):
+        explorer = random_explorer(rng, number)
+        state = {name: explorer.get_state(name)[name] for name in explorer.names}
+        expected = explorer.readouts()
+        got = page.evaluate(
+            "([kind, state]) => convsimExplorers.compute(kind, state)",
+            [explorer._explorer, state],
+        )
+        assert set(got) == set(expected)
+        for name, value in expected.items():
+            if name in ("kernel_cosine", "feature_map_cosine", "output_length"):
+                scale = 1.0
+            elif name == "convolutional_similarity":
+                scale = value
+            else:
+                parts = torch.tensor(expected.get("lag_terms", expected.get("output")))
+                scale = parts.abs().max().item()
+            worst = max(worst, *differences(got[name], value, scale))
+    assert worst < 1e-9
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize("name", module.INPUTS)
+def test_javascript_draws_pythons_signal(page: Page, tmp_path: Path, name: str) -> None:
+    """A one-tap kernel makes the feature map X itself; ⟨X, X[n]⟩ is read off with impulses."""
+    page.goto(write_page(tmp_path))
+    for seed in (0, 7, 2**32 - 1):
+        explorer = SimilarityExplorer(kernel_1=[1], kernel_2=[1], input=name, seed=seed)
+        state = explorer.get_state(list(explorer.names))
+        lags = []
+        for n in range(16):
+            state["kernel_1"] = [float(i == 0) for i in range(n + 1)]
+            state["kernel_2"] = [float(i == n) for i in range(n + 1)]
+            got = page.evaluate("(state) => convsimExplorers.compute('similarity', state)", state)
+            lags.append(got["feature_map_similarity"])
+        x = explorer.signal
+        expected = [(x[: 64 - n] * x[n:]).sum().item() for n in range(16)]
+        assert lags == pytest.approx(expected, abs=1e-12 * 64)
+
+
+def test_every_explorer_mounts_once_from_disk(page: Page, tmp_path: Path) -> None:
+    url = write_page(
+        tmp_path, CorrelationExplorer(), SimilarityExplorer(), ImageExplorer(), SimilarityExplorer()
+    )
+    page.goto(url)
+    assert page.locator(".convsim-view").count() == 4
+    assert page.locator(".convsim-fallback").count() == 0
+    page.evaluate("convsimExplorers.mountAll()")
+    page.add_script_tag(path=str(SOURCES / "explorers.js"))
+    assert page.locator(".convsim-view").count() == 4
+    before = page.locator(".convsim-similarity").nth(1).inner_text()
+    page.locator(".convsim-similarity").nth(0).get_by_label("K1 tap 0").fill("-1.2")
+    assert page.locator(".convsim-similarity").nth(1).inner_text() == before
+    assert_quiet(page)
+
+
+def test_without_javascript_a_sentence_stands_in(browser: Any, tmp_path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    assert "draws itself with JavaScript" in page.locator("body").inner_text()
+    context.close()
+
+
+def test_a_slider_moves_numbers_and_picture(page: Page, tmp_path: Path) -> None:
+    explorer = SimilarityExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    pictures = [chart.inner_html() for chart in page.locator(".convsim-chart").all()]
+    slider = page.get_by_label("K2 tap 3")
+    slider.fill("1.25")
+    explorer.kernel_2 = [*explorer.kernel_2[:3], 1.25, *explorer.kernel_2[4:]]
+    expected = explorer.readouts()
+    for name in ("kernel_similarity", "feature_map_similarity", "lag_0", "other_lags"):
+        assert readout(page, name) == pytest.approx(expected[name], abs=1e-9)
+    signal, maps, lags = (chart.inner_html() for chart in page.locator(".convsim-chart").all())
+    assert signal == pictures[0]
+    assert maps != pictures[1]
+    assert lags != pictures[2]
+
+    slider.focus()
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    assert shown_state(page)["kernel_2"][3] == 1.27
+    page.keyboard.press("ArrowDown")
+    assert shown_state(page)["kernel_2"][3] == 1.26
+    assert_quiet(page)
+
+
+def test_dragging_with_the_mouse_follows_the_pointer(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    box = page.get_by_label("K1 tap 1").bounding_box()
+    assert box is not None
+    x = box["x"] + box["width"] / 2
+    page.mouse.move(x, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share, sign in ((0.1, 1), (0.9, -1)):
+        page.mouse.move(x, box["y"] + share * box["height"], steps=4)
+        assert sign * shown_state(page)["kernel_1"][1] > 0.8
+    page.mouse.up()
+
+
+def test_taps_change_both_kernels_and_inputs_change_x(page: Page, tmp_path: Path) -> None:
+    explorer = SimilarityExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    page.get_by_label("Taps", exact=True).fill("16")
+    assert page.get_by_label("K1 tap", exact=False).count() == 16
+    assert page.locator(".convsim-slider").count() == 32
+    page.get_by_label("Taps", exact=True).fill("1")
+    assert page.locator(".convsim-slider").count() == 2
+    page.get_by_label("Taps", exact=True).fill("2")
+    for name in module.INPUTS:
+        page.get_by_label("Input X", exact=True).select_option(name)
+        expect(page.get_by_label("Seed")).to_be_visible(visible=name == "noise")
+        twin = SimilarityExplorer(kernel_1=[0.25, 0], kernel_2=[0.5, 0], input=name)
+        expected = twin.readouts()["feature_map_similarity"]
+        assert readout(page, "feature_map_similarity") == pytest.approx(expected, abs=1e-10)
+    page.get_by_label("Input X", exact=True).select_option("noise")
+    page.get_by_label("Seed").fill("12")
+    expected = SimilarityExplorer(kernel_1=[0.25, 0], kernel_2=[0.5, 0], seed=12).readouts()
+    assert readout(page, "lag_0") == pytest.approx(expected["lag_0"], abs=1e-10)
+    page.get_by_label("Seed").fill("-3")
+    assert readout(page, "lag_0") == pytest.approx(expected["lag_0"], abs=1e-10)
+    expect(page.get_by_label("Seed")).to_have_attribute("aria-invalid", "true")
+    assert_quiet(page)
+
+
+def test_orthogonal_kernels_leave_similar_feature_maps(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    assert abs(readout(page, "kernel_similarity")) > 0.1
+    page.get_by_role("button", name="Make K₂ ⟂ K₁").click()
+    assert abs(readout(page, "kernel_similarity")) < 1e-12
+    assert abs(readout(page, "lag_0")) < 1e-10
+    assert abs(readout(page, "feature_map_similarity")) > 1
+    assert page.locator('[data-readout="kernel_similarity"]').inner_text() == "0"
+
+    page.get_by_role("button", name="Reset").click()
+    for n in range(5):
+        page.get_by_label(f"K1 tap {n}").fill("0")
+    assert page.locator('[data-readout="kernel_cosine"]').inner_text() == "undefined"
+    page.get_by_role("button", name="Make K₂ ⟂ K₁").click()
+    expect(page.get_by_text("K₁ is zero")).to_be_visible()
+    assert shown_state(page)["kernel_2"] == SimilarityExplorer().kernel_2
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize("loss", module.LOSSES)
+@pytest.mark.parametrize("taps", [1, 5, 16])
+def test_one_step_is_torchs_gradient_step(page: Page, tmp_path: Path, loss: str, taps: int) -> None:
+    rng = random.Random(taps)
+    k1, k2 = ([rng.uniform(-1, 1) for _ in range(taps)] for _ in range(2))
+    page.goto(
+        write_page(tmp_path, SimilarityExplorer(kernel_1=k1, kernel_2=k2, learning_rate=0.03))
+    )
+    page.get_by_label("Descend on").select_option(loss)
+    page.get_by_role("button", name="One step").click()
+    kernels = torch.tensor([k1, k2], dtype=torch.float64, requires_grad=True)
+    value = (
+        convolutional_similarity(kernels.unsqueeze(1))
+        if loss == "convolutional_similarity"
+        else (kernels[0] * kernels[1]).sum() ** 2
+    )
+    (gradient,) = torch.autograd.grad(value, kernels)
+    expected = (kernels - 0.03 * gradient).detach()
+    got = shown_state(page)
+    assert got["kernel_1"] == pytest.approx(expected[0].tolist(), abs=1e-13)
+    assert got["kernel_2"] == pytest.approx(expected[1].tolist(), abs=1e-13)
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+@pytest.mark.parametrize("loss", module.LOSSES)
+def test_descent_reduces_its_loss_and_stops_by_itself(
+    page: Page, tmp_path: Path, motion: Any, loss: str
+) -> None:
+    page.emulate_media(reduced_motion=motion)
+    page.goto(write_page(tmp_path, SimilarityExplorer(loss=loss)))
+    name = loss
+    before = readout(page, name)
+    run = page.locator(".convsim-descent button").last
+    run.click()
+    if motion == "no-preference":
+        expect(run).to_have_text("Stop")
+    expect(page.get_by_text("Converged after")).to_be_visible(timeout=60_000)
+    expect(run).to_have_text("Run")
+    assert abs(readout(page, name)) < 0.05 * abs(before)
+    assert_quiet(page)
+
+
+def test_descent_stops_on_request_and_on_divergence(page: Page, tmp_path: Path) -> None:
+    explorer = SimilarityExplorer(learning_rate=1e-5)
+    page.goto(write_page(tmp_path, explorer))
+    run = page.locator(".convsim-descent button").last
+    run.click()
+    expect(page.locator("[role=status]").first).to_have_text(re.compile(r"Step \d\d"))
+    run.click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    kernels = shown_state(page)
+    assert kernels["kernel_1"] != explorer.kernel_1
+    page.wait_for_timeout(100)
+    assert shown_state(page) == kernels
+
+    page.get_by_label("Step size").fill("5")
+    run.click()
+    expect(page.get_by_text("the step size is too large")).to_be_visible()
+    assert shown_state(page) == kernels
+    page.get_by_role("button", name="Reset").click()
+    assert shown_state(page)["kernel_1"] == explorer.kernel_1
+    assert_quiet(page)
+
+
+def test_randomise_and_reset(page: Page, tmp_path: Path) -> None:
+    explorer = SimilarityExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    link = page.locator(".convsim-link").input_value()
+    page.get_by_role("button", name="Randomise").click()
+    kernels = shown_state(page)
+    assert kernels["kernel_1"] != explorer.kernel_1
+    assert all(-1 <= tap <= 1 for kernel in kernels.values() for tap in kernel)
+    page.get_by_label("Input X", exact=True).select_option("sine")
+    page.get_by_role("button", name="Reset").click()
+    assert page.locator(".convsim-link").input_value() == link
+    expected = explorer.readouts()["feature_map_similarity"]
+    assert readout(page, "feature_map_similarity") == pytest.approx(expected, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind", ["correlation", "similarity", "image"])
+def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str) -> None:
+    rng = random.Random(3)
+    number = {"correlation": 3, "similarity": 4, "image": 5}[kind]
+    first, second = random_explorer(rng, number), random_explorer(rng, number)
+    url = write_page(tmp_path, CorrelationExplorer(), first)
+    page.goto(url)
+    pristine = page.locator(".convsim-link").nth(1).input_value()
+    names = [name for name in second.names if name != "photograph"]
+    query = "&".join(f"{name}={in_link(getattr(second, name))}" for name in names)
+    link = f"{url}#convsim=1&{query}"
+    assert link != pristine
+    page.goto("about:blank")
+    page.goto(link)
+    assert page.locator(".convsim-link").nth(1).input_value() == link
+    assert page.locator(".convsim-link").nth(0).input_value() != link
+    page.get_by_role("button", name="Reset").nth(1).click()
+    assert page.locator(".convsim-link").nth(1).input_value() == pristine
+    page.evaluate("location.hash = ''")
+    page.evaluate("(hash) => { location.hash = hash; }", link.split("#")[1])
+    expect(page.locator(".convsim-link").nth(1)).to_have_value(link)
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        "convsim=0&kernel_1=1,2&kernel_2=1,NaN",
+        "convsim=0&kernel_1=1,2&kernel_2=1,2,3",
+        "convsim=0&kernel_1=",
+        "convsim=0&input=constructor",
+        "convsim=0&seed=1e99",
+        "convsim=0&seed=-1",
+        "convsim=0&learning_rate=0",
+        "convsim=0&kernel_1=%E0%A4%A",
+        "convsim=1&kernel_1=1,2&kernel_2=3,4",
+        "convsim=0&kernel_1=" + ",".join("1" * 17) + "&kernel_2=" + ",".join("1" * 17),
+    ],
+)
+def test_a_mangled_link_changes_nothing(page: Page, tmp_path: Path, fragment: str) -> None:
+    url = write_page(tmp_path, SimilarityExplorer())
+    page.goto(url)
+    pristine = page.locator(".convsim-link").input_value()
+    page.goto("about:blank")
+    page.goto(f"{url}#{fragment}")
+    assert page.locator(".convsim-link").input_value() == pristine
+    meant_for_it = fragment.startswith("convsim=0")
+    expect(page.get_by_text("This link cannot be read.")).to_be_visible(visible=meant_for_it)
+    assert_quiet(page)
+
+
+def test_copy_link_fills_the_clipboard_or_says_how(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: "
+        "{ writeText: async (text) => { globalThis.copied = text; } }, configurable: true })"
+    )
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("copied") == page.locator(".convsim-link").input_value()
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: "
+        "{ writeText: async () => { throw new Error('no'); } } })"
+    )
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Select the text and copy it.")).to_be_visible()
+
+
+def test_correlation_explorer_follows_position_mode_and_taps(page: Page, tmp_path: Path) -> None:
+    explorer = CorrelationExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    for mode, length in (("full", 14), ("same", 12), ("valid", 10)):
+        page.get_by_label(mode, exact=True).check()
+        position = page.get_by_label("Position")
+        assert position.get_attribute("max") == str(length - 1)
+        assert f"{length} values" in page.locator(".convsim-note").first.inner_text()
+        explorer.mode = mode
+        for n in (0, 3, length - 1):
+            position.fill(str(n))
+            explorer.position = n
+            assert readout(page, "value") == pytest.approx(explorer.readouts()["value"], abs=1e-12)
+    page.get_by_label("full", exact=True).check()
+    position.focus()
+    page.keyboard.press("End")
+    assert position.input_value() == "13"
+    page.get_by_label("valid", exact=True).check()
+    assert position.input_value() == "9"
+    page.get_by_label("K tap 2").fill("-0.5")
+    page.get_by_label("Taps", exact=True).fill("4")
+    twin = CorrelationExplorer(kernel=[-1, 0, -0.5, 0], mode="valid", position=8)
+    assert position.input_value() == "8"
+    assert readout(page, "value") == pytest.approx(twin.readouts()["value"], abs=1e-12)
+    assert_quiet(page)
+
+
+def pixels(page: Page, number: int) -> list[int]:
+    return (
+        page.locator("canvas")
+        .nth(number)
+        .evaluate(
+            "(c) => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+            ".filter((_, i) => i % 4 === 0)"
+        )
+    )
+
+
+def test_image_explorer_draws_feature_maps_on_one_scale(page: Page, tmp_path: Path) -> None:
+    from convsim import cross_correlate
+
+    explorer = ImageExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    page.get_by_label("Kernel K₂").select_option("Blur")
+    page.get_by_label("K1 row 0 column 0").fill("-1.75")
+    explorer.kernel_1 = [[-1.75, 0, 1], [-2, 0, 2], [-1, 0, 1]]
+    explorer.kernel_2 = [
+        [1 / 16, 2 / 16, 1 / 16],
+        [2 / 16, 4 / 16, 2 / 16],
+        [1 / 16, 2 / 16, 1 / 16],
+    ]
+    for name in ("kernel_similarity", "feature_map_similarity", "convolutional_similarity"):
+        assert readout(page, name) == pytest.approx(explorer.readouts()[name], rel=1e-9)
+    maps = [
+        cross_correlate(explorer.signal, torch.tensor(k, dtype=torch.float64), dims=2)
+        for k in (explorer.kernel_1, explorer.kernel_2)
+    ]
+    white = max(f.abs().max().item() for f in maps)
+    assert pixels(page, 0) == [level for row in explorer.photograph for level in row]
+    for number, f in enumerate(maps, start=1):
+        grey = (127.5 + 127.5 * f / white).flatten()
+        assert (torch.tensor(pixels(page, number)) - grey).abs().max() <= 0.5 + 1e-6
+    expect(page.get_by_label("Kernel K₁")).to_have_value("")
+    assert_quiet(page)
+
+
+def test_image_presets_sizes_and_typing(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, ImageExplorer()))
+    expect(page.get_by_label("Kernel K₁")).to_have_value("Sobel x")
+    for size in ("5", "3"):
+        page.get_by_label("Size", exact=True).select_option(size)
+        assert page.locator(".convsim-matrix input").count() == 2 * int(size) ** 2
+        expect(page.get_by_label("Kernel K₁")).to_have_value("Sobel x")
+        for name in ("Sobel y", "Blur", "Sharpen", "Gabor", "Random", "Sobel x"):
+            page.get_by_label("Kernel K₁").select_option(name)
+            expect(page.get_by_label("Kernel K₁")).to_have_value(name)
+    page.get_by_label("Kernel K₁").select_option("Random")
+    seen = readout(page, "kernel_similarity")
+    page.get_by_label("Random seed").fill("5")
+    assert readout(page, "kernel_similarity") != seen
+    page.get_by_label("Random seed").fill("0")
+    assert readout(page, "kernel_similarity") == seen
+    cell = page.get_by_label("K2 row 1 column 1")
+    cell.fill("")
+    expect(cell).to_have_attribute("aria-invalid", "true")
+    assert readout(page, "kernel_similarity") == seen
+    cell.fill("0.125")
+    expect(cell).to_have_attribute("aria-invalid", "false")
+    assert readout(page, "kernel_similarity") != seen
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_sideways_scrolling_and_room_for_a_finger(
+    page: Page, tmp_path: Path, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    sixteen = SimilarityExplorer(kernel_1=[-0.99] * 16, kernel_2=[0.5] * 16)
+    five = ImageExplorer(kernel_1=[[-0.123] * 5] * 5)
+    page.goto(write_page(tmp_path, CorrelationExplorer(), SimilarityExplorer(), sixteen, five))
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for view in page.locator(".convsim-view").all():
+        assert view.evaluate("(v) => v.scrollWidth - v.clientWidth") <= 0
+    small = page.locator(":is(button, select, input):visible").evaluate_all(
+        "(all) => all.filter((e) => e.type !== 'radio').map((e) => e.getBoundingClientRect())"
+        ".filter((r) => r.width < 24 || r.height < 24).length"
+    )
+    assert small == 0
+
+
+def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, CorrelationExplorer(), SimilarityExplorer(), ImageExplorer()))
+    controls = page.locator(":is(button, select, input):visible")
+    names = controls.evaluate_all(
+        "(all) => all.map((e) => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)"
+    )
+    assert all(name.strip() for name in names)
+    wanted = controls.evaluate_all("(all) => all.length")
+    reached: set[int] = set()
+    page.evaluate("[...document.querySelectorAll('button, select, input')]"
+                  ".forEach((e, i) => { e.dataset.number = i; })")  # fmt: skip
+    for _ in range(wanted + 5):
+        page.keyboard.press("Tab")
+        number, outline = page.evaluate(
+            "[document.activeElement.dataset.number,"
+            " getComputedStyle(document.activeElement).outlineStyle]"
+        )
+        if number is None:
+            break
+        reached.add(int(number))
+        assert outline == "solid"
+    assert len(reached) == wanted - 2  # of three radio buttons one is a tab stop
+    pictures = page.locator('[role="img"]').evaluate_all("(all) => all.map((e) => e.ariaLabel)")
+    assert len(pictures) == 3 + 3 + 4
+    assert all(len(label) > 20 or "eature map" in label for label in pictures)
+
+
+def test_announcements_wait_for_the_end_of_a_drag(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    live = page.locator(".convsim-unseen[aria-live=polite]")
+    assert live.inner_text() == ""
+    page.evaluate(
+        "globalThis.said = 0; new MutationObserver(() => said++).observe("
+        "document.querySelector('.convsim-unseen'), { childList: true })"
+    )
+    for n in range(20):
+        page.get_by_label("K1 tap 0").fill(str(n / 20))
+    expect(live).to_contain_text("⟨F₁, F₂⟩: ")
+    assert page.evaluate("said") == 1
+
+
+def test_themes_have_readable_contrast(page: Page, tmp_path: Path) -> None:
+    """WCAG AA: 4.5 for text, 3 for what a picture draws, in light and in dark."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(v) / 255 for v in colour[4:-1].split(",")[:3]]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    least = {"ink": 7, "soft": 4.5, "one": 4.5, "two": 4.5, "lag0": 4.5, "other": 3, "edge": 3}
+    seen = set()
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        colours = page.evaluate(
+            """(names) => {
+              const probe = document.createElement("i");
+              document.querySelector(".convsim-view").append(probe);
+              return Object.fromEntries(names.map((name) => {
+                probe.style.color = `var(--convsim-${name})`;
+                return [name, getComputedStyle(probe).color];
+              }));
+            }""",
+            ["paper", "panel", *least],
+        )
+        seen.add(colours["paper"])
+        for ground in ("paper", "panel"):
+            for name, ratio in least.items():
+                pair = sorted(luminance(colours[n]) + 0.05 for n in (ground, name))
+                assert pair[1] / pair[0] >= ratio, (scheme, ground, name)
+    assert len(seen) == 2
+
+
+@pytest.fixture
+def live_page(page: Page, tmp_path: Path) -> Page:
+    """The widget's own module, imported as a front end imports it, with two views of one model."""
+    explorer = SimilarityExplorer(kernel_1=[1, 2, 3], kernel_2=[0.5, -1, 0.25])
+    state = {n: explorer.get_state(n)[n] for n in (*explorer.names, "_explorer")}
+    (tmp_path / "page.html").write_text(
+        '<!doctype html><html lang="en"><link rel="icon" href="data:,"><body>'
+        f"<style>{explorer._css}</style><div id=one></div><div id=two></div></body></html>",
+        encoding="utf-8",
+    )
+    page.goto((tmp_path / "page.html").as_uri())
+    page.evaluate(
+        f"""async ([text, state]) => {{
+          {FAKE_MODEL}
+          const url = URL.createObjectURL(new Blob([text], {{ type: "text/javascript" }}));
+          const {{ default: widget }} = await import(url);
+          globalThis.model = fakeModel(state);
+          globalThis.dispose = ["one", "two"].map((id) =>
+            widget.render({{ model, el: document.getElementById(id) }}));
+        }}""",
+        [explorer._esm, state],
+    )
+    return page
+
+
+def test_live_view_sends_what_the_reader_does(live_page: Page) -> None:
+    live_page.locator("#one").get_by_label("K1 tap 1").fill("-0.5")
+    assert live_page.evaluate("model.calls") == [
+        ["set", "kernel_1", [1, -0.5, 3]],
+        ["save_changes"],
+    ]
+    expected = SimilarityExplorer(kernel_1=[1, -0.5, 3], kernel_2=[0.5, -1, 0.25]).readouts()
+    for view in ("#one", "#two"):
+        value = live_page.locator(f'{view} [data-readout="feature_map_similarity"]')
+        expect(value).to_have_attribute("data-value", value.get_attribute("data-value") or "")
+        assert float(value.get_attribute("data-value") or "") == pytest.approx(
+            expected["feature_map_similarity"], abs=1e-10
+        )
+    assert live_page.locator("#two").get_by_label("K1 tap 1").input_value() == "-0.5"
+    assert_quiet(live_page)
+
+
+def test_live_view_follows_python(live_page: Page) -> None:
+    live_page.evaluate("model.receive({ kernel_1: [1, 2], kernel_2: [3, 4], input: 'impulse' })")
+    for view in ("#one", "#two"):
+        assert live_page.locator(f"{view} .convsim-slider").count() == 4
+        value = live_page.locator(f'{view} [data-readout="feature_map_similarity"]')
+        assert float(value.get_attribute("data-value") or "") == 11
+    # two messages instead of one: nothing may break in between
+    live_page.evaluate("model.receive({ kernel_1: [1, 2, 3] })")
+    live_page.evaluate("model.receive({ kernel_2: [3, 4, 5] })")
+    value = live_page.locator('#two [data-readout="kernel_similarity"]')
+    assert float(value.get_attribute("data-value") or "") == 26
+    assert live_page.evaluate("model.calls") == []
+    assert_quiet(live_page)
+
+
+def test_live_view_offers_python_and_cleans_up(live_page: Page) -> None:
+    first = live_page.locator("#one")
+    assert first.get_by_role("button", name="Copy as Python").count() == 1
+    call = first.get_by_label("Constructor call").input_value()
+    copy = eval(call, {"SimilarityExplorer": SimilarityExplorer})  # noqa: S307
+    assert (copy.kernel_1, copy.kernel_2) == ([1.0, 2.0, 3.0], [0.5, -1.0, 0.25])
+    both = live_page.evaluate("model.count()")
+    first.get_by_role("button", name="Run").click()
+    live_page.evaluate("dispose[0]()")
+    assert live_page.evaluate("model.count()") == both / 2
+    assert first.inner_html() == ""
+    live_page.evaluate("model.calls.length = 0")
+    live_page.wait_for_timeout(150)
+    assert live_page.evaluate("model.calls") == []
+    live_page.evaluate("dispose[1]()")
+    assert live_page.evaluate("model.count()") == 0
+    live_page.evaluate("model.receive({ kernel_1: [9, 9, 9] })")
+    assert_quiet(live_page)
+
+
+def test_an_input_event_is_answered_within_a_frame(page: Page, tmp_path: Path) -> None:
+    """N = 16, M = 64: handler and forced layout, 95th percentile of 300 events."""
+    rng = random.Random(0)
+    k1, k2 = ([rng.uniform(-1, 1) for _ in range(16)] for _ in range(2))
+    page.goto(write_page(tmp_path, SimilarityExplorer(kernel_1=k1, kernel_2=k2)))
+    times = page.evaluate(
+        """async () => {
+          const sliders = [...document.querySelectorAll(".convsim-slider")], times = [];
+          const output = document.querySelector('[data-readout="feature_map_similarity"]');
+          for (let i = 0; i < 330; i++) {
+            const slider = sliders[i % sliders.length], before = output.dataset.value;
+            slider.value = Math.sin(i);
+            const start = performance.now();
+            slider.dispatchEvent(new Event("input", { bubbles: true }));
+            document.body.getBoundingClientRect();
+            times.push(performance.now() - start);
+            if (output.dataset.value === before) throw new Error("the numbers did not move");
+            if (i % 10 === 0) await new Promise(requestAnimationFrame);
+          }
+          return times.slice(30);
+        }"""
+    )
+    p95 = statistics.quantiles(times, n=20)[-1]
+    print(f"median {statistics.median(times):.2f} ms, 95th percentile {p95:.2f} ms")
+    assert p95 <= 16
