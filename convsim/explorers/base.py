@@ -24,6 +24,9 @@ class Explorer(anywidget.AnyWidget):
     _css = _STYLE
     _explorer = traitlets.Unicode().tag(sync=True)
 
+    # ipywidgets 7 displays itself by this method, which would leave out the page
+    _ipython_display_ = None
+
     names: ClassVar[tuple[str, ...]] = ()
 
     def readouts(self) -> Readouts:

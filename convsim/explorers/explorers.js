@@ -546,6 +546,86 @@
 
   const resized = (kernel, N) => Array.from({ length: N }, (_, n) => kernel[n] ?? 0);
 
+  /** Gradient descent on both kernels: one step, or a run that ends by itself. */
+  function descentPanel(view) {
+    const change = (patch) => { halt(""); view.set(patch); };
+    const loss = select(Object.entries(LOSSES).map(([name, { label }]) => [name, label]),
+      (name) => change({ loss: name }));
+    const rate = numberInput({ min: 1e-6, max: 10, step: "any", required: true },
+      (value) => change({ learning_rate: value }));
+    const run = button("Run", () => (frame ? halt("Stopped.") : start()));
+    const message = h("p", { class: "convsim-note", role: "status" });
+    const lossOf = (s) => LOSSES[s.loss].value(s.kernel_1, s.kernel_2);
+    let frame = 0;
+
+    function halt(text) {
+      cancelAnimationFrame(frame);
+      frame = 0;
+      run.textContent = "Run";
+      message.setAttribute("aria-live", "polite");
+      message.textContent = text;
+    }
+
+    function oneStep() {
+      const s = view.state(), next = descend(s), before = lossOf(s), after = lossOf({ ...s, ...next });
+      if (!(after < 1e12)) return halt("This step leads out of sight: choose a smaller step size.");
+      view.set(next);
+      halt(`One step: the loss went from ${show(before)} to ${show(after)}.`);
+    }
+
+    function start() {
+      const from = view.state(), begin = lossOf(from);
+      const scale = dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
+      if (!(begin > 1e-24 * scale)) return halt("The loss is already zero: there is nothing to descend.");
+      let now = from, last = begin, steps = 0;
+      const publish = ({ kernel_1, kernel_2 }) => view.set({ kernel_1, kernel_2 });
+
+      /** Take some steps; the sentence that ends the run, or nothing while it goes on. */
+      function advance(count) {
+        for (let i = 0; i < count; i++) {
+          const next = { ...now, ...descend(now) }, value = lossOf(next);
+          steps++;
+          if (!(value <= 10 * begin)) {
+            publish(from);
+            return `Diverged after ${steps} steps: the step size is too large. The kernels are back ` +
+              "where they were; try a smaller one.";
+          }
+          const gain = Math.abs(last - value);
+          [now, last] = [next, value];
+          if (gain < 1e-7 * begin || steps === 3000) {
+            publish(now);
+            return `${steps === 3000 ? "Stopped" : "Converged"} after ${steps} steps: ` +
+              `the loss went from ${show(begin)} to ${show(value)}.`;
+          }
+        }
+        publish(now);
+      }
+
+      const kernels = (s) => JSON.stringify([s.kernel_1, s.kernel_2]);
+
+      function tick() {
+        if (kernels(view.state()) !== kernels(now)) return halt("Stopped: the kernels were set by other means.");
+        const end = advance(2);
+        if (end) return halt(end);
+        message.textContent = `Step ${steps}: loss ${show(last)}`;
+        frame = requestAnimationFrame(tick);
+      }
+
+      if (matchMedia("(prefers-reduced-motion: reduce)").matches) return halt(advance(3000));
+      run.textContent = "Stop";
+      message.setAttribute("aria-live", "off"); // sixty announcements a second help nobody
+      frame = requestAnimationFrame(tick);
+    }
+
+    const nodes = [
+      h("div", { class: "convsim-row convsim-descent", role: "group", "aria-label": "Gradient descent" },
+        field("Descend on", loss), field("Step size", rate), button("One step", oneStep), run),
+      message,
+    ];
+    const draw = (s) => { loss.value = s.loss; follow(rate, s.learning_rate); };
+    return { nodes, draw, halt };
+  }
+
   function similarityView(view) {
     const analyse = signalAnalyser();
     const change = (name) => (n, value) => {
@@ -566,94 +646,31 @@
     const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]), (name) => act({ input: name }));
     const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => act({ seed: value }));
     const seedField = field("Seed", seed);
-    const loss = select(Object.entries(LOSSES).map(([name, { label }]) => [name, label]), (name) => act({ loss: name }));
-    const rate = numberInput({ min: 1e-6, max: 10, step: "any", required: true }, (value) => act({ learning_rate: value }));
-    const message = h("p", { class: "convsim-note", role: "status" });
-    const say = (text) => (message.textContent = text);
+    const descent = descentPanel(view);
     const panel = readoutPanel();
-    const signal = chart(72, view.draw, 8), maps = chart(170, view.draw), lags = chart(210, view.draw);
-    const run = button("Run", () => (frame ? halt("Stopped.") : start()));
-    let frame = 0;
+    const signal = chart(72, view.draw, 8), maps = chart(140, view.draw), lags = chart(190, view.draw);
 
     /** A change by the reader's hand: it ends a running descent and the message about it. */
     function act(patch) {
-      halt("");
+      descent.halt("");
       view.set(patch);
     }
 
     function orthogonalise() {
       const { kernel_1: a, kernel_2: b } = view.state(), norm = dot(a, a);
-      if (!(norm > 0)) return halt("K₁ is zero: every kernel is already orthogonal to it.");
+      if (!(norm > 0)) return descent.halt("K₁ is zero: every kernel is already orthogonal to it.");
       let c = b;
       for (let pass = 0; pass < 2; pass++) { // the second pass removes what rounding left
         const share = dot(a, c) / norm;
         c = c.map((tap, n) => tap - share * a[n]);
       }
       act({ kernel_2: c });
-      say(dot(c, c) > 1e-24 * dot(b, b) ? "K₂ is now orthogonal to K₁; the feature maps are another matter." : "K₂ was a multiple of K₁: what is left of it is zero.");
+      descent.halt(dot(c, c) > 1e-24 * dot(b, b) ? "K₂ is now orthogonal to K₁; the feature maps are another matter." : "K₂ was a multiple of K₁: what is left of it is zero.");
     }
 
     function randomise() {
       const draw = () => view.state().kernel_1.map(() => Math.round(200 * Math.random() - 100) / 100);
       act({ kernel_1: draw(), kernel_2: draw() });
-    }
-
-    const lossOf = (s) => LOSSES[s.loss].value(s.kernel_1, s.kernel_2);
-
-    function oneStep() {
-      const s = view.state(), before = lossOf(s), next = descend(s), after = lossOf({ ...s, ...next });
-      halt("");
-      if (!Number.isFinite(after)) return say("This step would leave the range of numbers: choose a smaller step size.");
-      view.set(next);
-      say(`One step: the loss went from ${show(before)} to ${show(after)}.`);
-    }
-
-    function start() {
-      const from = view.state(), begin = lossOf(from), calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-      const scale = dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
-      if (!(begin > 1e-24 * scale)) return say("The loss is already zero: there is nothing to descend.");
-      let steps = 0, last = begin;
-      const more = (count) => { // true while there is something left to do
-        for (let i = 0; i < count; i++) {
-          const s = { ...current, ...descend(current) }, now = lossOf(s);
-          steps++;
-          if (!(now <= 10 * begin)) {
-            view.set({ kernel_1: from.kernel_1, kernel_2: from.kernel_2 });
-            halt(`Diverged after ${steps} steps: the step size is too large. The kernels are back where they were; try a smaller one.`);
-            return false;
-          }
-          current = s;
-          const done = Math.abs(last - now) < 1e-7 * begin;
-          last = now;
-          if (done || steps >= 3000) {
-            publish();
-            halt(`${done ? "Converged" : "Stopped"} after ${steps} steps: the loss went from ${show(begin)} to ${show(now)}.`);
-            return false;
-          }
-        }
-        publish();
-        return true;
-      };
-      const publish = () => view.set({ kernel_1: current.kernel_1, kernel_2: current.kernel_2 });
-      let current = from;
-      if (calm) { more(3000); return; }
-      run.textContent = "Stop";
-      const tick = () => {
-        if (more(2)) {
-          say(`Step ${steps}: loss ${show(last)}`);
-          frame = requestAnimationFrame(tick);
-        }
-      };
-      message.setAttribute("aria-live", "off"); // sixty announcements a second help nobody
-      frame = requestAnimationFrame(tick);
-    }
-
-    function halt(text) {
-      cancelAnimationFrame(frame);
-      frame = 0;
-      run.textContent = "Run";
-      message.setAttribute("aria-live", "polite");
-      say(text);
     }
 
     function draw(s) {
@@ -663,8 +680,7 @@
       input.value = s.input;
       seedField.hidden = s.input !== "noise";
       follow(seed, s.seed);
-      loss.value = s.loss;
-      follow(rate, s.learning_rate);
+      descent.draw(s);
       kernels[0].draw(s.kernel_1);
       kernels[1].draw(s.kernel_2);
       pairNode.classList.toggle("convsim-stacked", N > 12);
@@ -706,11 +722,10 @@
       figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:", key("convsim-bg-lag0", "lag 0"),
         key("convsim-bg-other", "other lags"), key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
       panel.sum,
-      h("div", { class: "convsim-row convsim-descent", role: "group", "aria-label": "Gradient descent" },
-        field("Descend on", loss), field("Step size", rate), button("One step", oneStep), run),
-      message,
+      ...descent.nodes,
     ];
-    return { nodes, draw, reset: () => halt(""), stop: () => { halt(""); [signal, maps, lags].forEach((c) => c.stop()); } };
+    const stop = () => { descent.halt(""); [signal, maps, lags].forEach((c) => c.stop()); };
+    return { nodes, draw, stop, reset: () => descent.halt("") };
   }
 
   const BINOMIAL = { 3: [1, 2, 1], 5: [1, 4, 6, 4, 1] };
