@@ -253,7 +253,8 @@
       const raised = [...String(Math.abs(power))].map((d) => SUPERSCRIPTS[d]).join("");
       return `${minus(mantissa)} × 10${power < 0 ? "⁻" : ""}${raised}`;
     }
-    return minus(value.toFixed(digits ?? (size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4)));
+    const text = value.toFixed(digits ?? (size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4));
+    return Number(text) === 0 ? text.replace("-", "") : minus(text);
   }
   const minus = (text) => String(text).replace("-", "−");
   const short = (value) => minus(Number(value.toPrecision(3)));
@@ -716,13 +717,13 @@
         field("Taps", taps, count), field("Input X", input), seedField),
       pairNode,
       h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise)),
+      ...descent.nodes,
       panel.node,
       figure(signal.svg, key("convsim-bg-text", "input X")),
       figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
       figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:", key("convsim-bg-lag0", "lag 0"),
         key("convsim-bg-other", "other lags"), key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
       panel.sum,
-      ...descent.nodes,
     ];
     const stop = () => { descent.halt(""); [signal, maps, lags].forEach((c) => c.stop()); };
     return { nodes, draw, stop, reset: () => descent.halt("") };
