@@ -21,9 +21,9 @@ PAGES = sorted(
 )
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 
-# One pass for each page: where it comes from, colours and width change together, so that every
-# page is seen in every state of each without every combination of the three.
-VISITS = [("http", "light", WIDE), ("file", "dark", NARROW), ("file", "light", WIDE)]
+# Where a page comes from, its colours and its width change together: every page is seen in every
+# state of each, without every combination of the three.
+VISITS = [("http", "light", WIDE), ("file", "dark", NARROW)]
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -56,6 +56,7 @@ def address(origin: str, name: str, server: str) -> str:
 
 def show(page: Page, url: str, colours: str, viewport: dict[str, int]) -> None:
     """Open ``url`` and wait until its maths is typeset."""
+    page.set_default_timeout(10_000)
     page.set_viewport_size(viewport)  # type: ignore[arg-type]
     page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
     page.goto(url)
@@ -91,8 +92,9 @@ def test_page(
         assert explorer.locator("input, button, select").count() > 0, "an explorer is empty"
 
     # Folded solutions may hold figures too.
-    for button in page.locator("button.toggle-button[aria-expanded=false]").all():
-        button.press("Enter")
+    folded = page.locator("button.toggle-button[aria-expanded=false]")
+    for _ in range(folded.count()):
+        folded.first.press("Enter")
     assert page.locator(".toggle-hidden").count() == 0
     for figure in page.locator(".convsim-plotly").all():
         figure.scroll_into_view_if_needed()
@@ -105,6 +107,13 @@ def test_page(
     for image in page.locator(".bd-article img").all():
         assert image.evaluate("image => image.complete && image.naturalWidth > 0")
 
+    cut_off = page.evaluate(
+        """() => [...document.querySelectorAll(".bd-article span.math mjx-container")]
+            .filter((e) => e.getClientRects().length)
+            .filter((e) => e.getBoundingClientRect().right > window.innerWidth)
+            .map((e) => e.textContent)"""
+    )
+    assert cut_off == [], "formulas leave the page"
     overhang = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
     assert overhang <= 0, f"the page scrolls sideways by {overhang} px"
     check_quiet(page)
