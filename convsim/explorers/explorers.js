@@ -396,12 +396,13 @@
       taps.style.setProperty("--convsim-columns", kernel.length);
       taps.style.setProperty("--convsim-columns-narrow", few);
       kernel.forEach((tap, n) => {
-        const { input, value } = columns[n], at = (tap + limit) / (2 * limit);
+        const column = columns[n], { input, value } = column, at = (tap + limit) / (2 * limit);
+        if (column.tap === tap && column.limit === limit) return; // a drag moves one of 32
+        Object.assign(column, { tap, limit });
         if (Number(input.value) !== tap) input.value = tap;
         input.style.setProperty("--convsim-from", Math.min(at, 0.5));
         input.style.setProperty("--convsim-to", Math.max(at, 0.5));
-        const text = show(tap, 2);
-        if (value.textContent !== text) value.textContent = text;
+        value.textContent = show(tap, 2);
       });
     }
     return { node, draw };
