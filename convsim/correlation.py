@@ -201,8 +201,8 @@ def _slide(padded: Tensor, kernel: Tensor, dims: int) -> Tensor:
 
 
 def _window(x: Tensor, start: Sequence[int], size: Sequence[int]) -> Tensor:
-    index = (..., *(slice(s, s + n) for s, n in zip(start, size, strict=True)))
-    return x[index]
+    index = tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))
+    return x[(Ellipsis,) + index]  # noqa: RUF005 - mypy takes a star here for Python 3.11's
 
 
 def _slide_by_fft(

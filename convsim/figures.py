@@ -168,7 +168,7 @@ def images(panels: Mapping[str, Tensor], *, signed: bool = False) -> Figure:
 def orthogonal_yet_similar() -> Figure:
     """The book's first picture: two kernels without a common tap, and their feature maps."""
     k1, k2 = torch.tensor([[1, 1, 1, 0, 0, 0], [0, 0, 0, 1, 1, 1]], dtype=torch.float64)
-    x = photograph("china")[40]
+    x = photograph("china")[32]
     f1, f2 = cross_correlate(x, k1), cross_correlate(x, k2)
     cosine = feature_map_similarity(f1, f2) / (f1.norm() * f2.norm())
     figure = plt.figure(figsize=(8, 2.6), layout="constrained")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from convsim.experiments import paper
@@ -17,35 +18,42 @@ class Table:
     """A table that prints as text and shows as HTML.
 
     Attributes:
-        columns: headings.
+        columns: headings as (group, name); equal neighbouring groups share one heading.
         rows: cells, as text, one tuple a row.
         caption: what the table shows.
         source: where its numbers come from.
     """
 
-    columns: tuple[str, ...]
+    columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
     source: str
 
     def __repr__(self) -> str:
-        lines = [self.columns, *self.rows]
+        lines = [tuple(" ".join(filter(None, column)) for column in self.columns), *self.rows]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         body = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
         return "\n".join([self.caption, *body, self.source])
 
     def _repr_html_(self) -> str:
-        def line(cells: Sequence[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-        # Wide tables scroll in a box of their own, which the keyboard can reach.
-        label = html.escape(self.caption, quote=True)
+        groups = [(name, len(list(same))) for name, same in groupby(self.columns, lambda c: c[0])]
+        head = "".join(
+            f'<th colspan="{span}" scope="colgroup">{html.escape(name)}</th>'
+            for name, span in groups
+        )
+        names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in self.columns)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        caption = html.escape(self.caption, quote=True)
+        # A wide table scrolls in a box of its own, which the keyboard can reach.
         return (
-            f'<div class="convsim-table" tabindex="0" role="region" aria-label="{label}" '
-            f'style="overflow-x: auto"><table><caption>{html.escape(self.caption)}</caption>'
-            f"<thead>{line(self.columns, 'th')}</thead>"
-            f"<tbody>{''.join(line(row, 'td') for row in self.rows)}</tbody></table></div>"
-            f'<p class="convsim-source">{html.escape(self.source)}</p>'
+            f'<div class="convsim-table" tabindex="0" role="region" aria-label="{caption}" '
+            'style="overflow-x: auto; white-space: nowrap; font-size: 0.85em">'
+            f"<table><caption>{caption}</caption>"
+            f"<thead><tr>{head}</tr><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+            f'<p class="convsim-source" style="font-size: 0.85em">{html.escape(self.source)}</p>'
         )
 
 
@@ -89,9 +97,11 @@ def pairs_table(table: str) -> Table:
     padding = "valid" if table == "table6" else "full"
     return Table(
         columns=(
-            *("N", "optimiser", "correlation, paper", "ours"),
-            *("reduced %, paper", "ours", "decrease %, paper", "ours"),
-            *("median increase %, ours", "diverged, ours"),
+            *(("", "N"), ("", "optimiser")),
+            *(("correlation", "paper"), ("correlation", "ours")),
+            *(("reduced, %", "paper"), ("reduced, %", "ours")),
+            *(("decrease, %", "paper"), ("decrease, %", "ours")),
+            *(("ours only", "median increase, %"), ("ours only", "diverged")),
         ),
         rows=tuple(rows),
         caption=f"Minimising {loss}, feature maps with {padding} padding; mean ± std of episodes.",
@@ -132,8 +142,13 @@ def cosine_table(*tables: str) -> Table:
         )
     return Table(
         columns=(
-            *("minimised", "N", "optimiser", "|cos| before", "|cos| after", "fell in %"),
-            *("smaller norm before", "smaller norm after", "larger norm after"),
+            *(("", "minimised"), ("", "N"), ("", "optimiser")),
+            *(
+                ("|cos(F₁, F₂)|", "before"),
+                ("|cos(F₁, F₂)|", "after"),
+                ("|cos(F₁, F₂)|", "fell, %"),
+            ),
+            *(("smaller norm", "before"), ("smaller norm", "after"), ("larger norm", "after")),
         ),
         rows=tuple(rows),
         caption="Scale-free similarity |cos(F₁, F₂)|, mean ± std over episodes, and median norms.",

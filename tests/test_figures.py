@@ -28,10 +28,11 @@ def test_tables_2_and_3_are_one_experiment() -> None:
 
 
 def test_table_escapes_html() -> None:
-    table = tables.Table(("a",), (("<b>",),), "x & y", "<i>")
+    table = tables.Table((("g", "a"), ("g", "b")), (("<b>", "1"),), "x & y", "<i>")
     shown = table._repr_html_()
     assert "&lt;b&gt;" in shown and "x &amp; y" in shown and "&lt;i&gt;" in shown
-    assert repr(table).splitlines() == ["x & y", "a", "<b>", "<i>"]
+    assert repr(table).splitlines() == ["x & y", "g a  g b", "<b>  1", "<i>"]
+    assert shown.count("<th ") == 3 and 'colspan="2"' in shown
 
 
 def test_largest_difference_is_the_worst_row() -> None:
@@ -88,5 +89,5 @@ def test_pictures_are_drawn() -> None:
     assert image.get_clim() == (-2.0, 2.0)
     cover = figures.orthogonal_yet_similar()
     assert cover.axes[0].get_title(loc="left") == "⟨K₁, K₂⟩ = 0"
-    assert cover.axes[2].get_title(loc="left") == "cos(F₁, F₂) = 0.95"
+    assert cover.axes[2].get_title(loc="left") == "cos(F₁, F₂) = 0.96"
     plt.close("all")

@@ -117,7 +117,7 @@ def measure(settings: PairSettings, bar: tqdm | None = None) -> dict[str, Any]:
         episode does not count as reduced. ``decrease_percent`` and ``increase_percent``: change
         of ⟨F1, F2⟩² over the episodes in which it went down and up. ``correlation``: Pearson's,
         over the steps of an episode, between the loss and ⟨F1, F2⟩². ``cosine_before`` and
-        ``cosine_after``: |cos(F1, F2)|; ``cosine_fell_percent``: share in which it fell.
+        ``cosine_after``: absolute cosine of the feature maps; ``cosine_fell_percent``: share in which it fell.
         ``smaller_norm_…`` and ``larger_norm_…``: norms of the two kernels.
         ``diverged``: number of episodes that met NaN or infinity; they enter no mean.
         ``curve``: medians along the descent. Summaries are dictionaries of n, mean, std, and
