@@ -237,6 +237,35 @@ def test_a_slider_moves_numbers_and_picture(page: Page, tmp_path: Path) -> None:
     assert_quiet(page)
 
 
+def test_bars_and_running_sum_are_eq_11(page: Page, tmp_path: Path) -> None:
+    """Heights read off the picture, in units of the axis, against the readouts."""
+    explorer = SimilarityExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    chart = page.locator(".convsim-chart").last
+    ticks = chart.locator(".convsim-tick").evaluate_all(
+        "(all) => all.filter((t) => t.getAttribute('text-anchor') === 'end')"
+        ".map((t) => [Number(t.textContent.replace('−', '-')), t.getAttribute('y') - 4])"
+    )
+    (low, bottom), (high, top) = min(ticks), max(ticks)
+
+    def heights(mark: str, pattern: str) -> list[float]:
+        path = chart.locator(mark).get_attribute("d") or ""
+        ys = (float(y) for y in re.findall(pattern, path))
+        return [low + (y - bottom) / (top - bottom) * (high - low) for y in ys]
+
+    terms = explorer.readouts()["lag_terms"]
+    sums = torch.tensor(terms).cumsum(0).tolist()
+    step = 0.01 * (high - low) / (bottom - top)  # the picture is rounded to 1/100 pixel
+    bars = heights(".convsim-fill-other", r"V(-?[\d.]+)H")
+    assert bars == pytest.approx(terms[:4] + terms[5:], abs=step)
+    assert heights(".convsim-fill-lag0", r"V(-?[\d.]+)H") == pytest.approx([terms[4]], abs=step)
+    line = heights(".convsim-line-text", r"[ML][\d.]+ (-?[\d.]+)")
+    assert line == pytest.approx(sums, abs=step)
+    final = heights(".convsim-final", r"M[\d.]+ (-?[\d.]+)")
+    expected = explorer.readouts()["feature_map_similarity"]
+    assert final == pytest.approx([expected], abs=step)
+
+
 def test_dragging_with_the_mouse_follows_the_pointer(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, SimilarityExplorer()))
     box = page.get_by_label("K1 tap 1").bounding_box()
@@ -356,6 +385,15 @@ def test_descent_stops_on_request_and_on_divergence(page: Page, tmp_path: Path) 
     page.get_by_role("button", name="Reset").click()
     assert shown_state(page)["kernel_1"] == explorer.kernel_1
     assert_quiet(page)
+
+
+def test_a_diverged_descent_puts_the_kernels_back(page: Page, tmp_path: Path) -> None:
+    """With one tap each, 1 and 1, this step size grows from step to step; two make a frame."""
+    explorer = SimilarityExplorer(kernel_1=[1], kernel_2=[1], learning_rate=1.05)
+    page.goto(write_page(tmp_path, explorer))
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("Diverged after 3 steps")).to_be_visible()
+    assert shown_state(page) == {"kernel_1": [1.0], "kernel_2": [1.0]}
 
 
 def test_randomise_and_reset(page: Page, tmp_path: Path) -> None:
