@@ -453,19 +453,19 @@
     const modes = h("span", { class: "convsim-pair" });
     const group = `convsim-mode-${Math.random()}`; // two explorers must not share one group
     const radios = ["full", "same", "valid"].map((mode) => {
-      const input = h("input", { type: "radio", name: group, value: mode, onchange: () => view.set({ mode, position: inside(view.state(), mode) }) });
+      const input = h("input", { type: "radio", name: group, value: mode,
+        onchange: () => view.set({ mode, position: inside({ ...view.state(), mode }) }) });
       modes.append(h("label", { class: "convsim-choice" }, input, mode));
       return input;
     });
-    const inside = (s, mode) => Math.min(s.position, extent(mode, s.signal.length, s.kernel.length)[1] - 1);
+    const inside = (s) => Math.min(s.position, extent(s.mode, s.signal.length, s.kernel.length)[1] - 1);
     const position = h("input", { type: "range", class: "convsim-range", min: 0, step: 1,
       oninput: () => view.set({ position: Number(position.value) }) });
     const where = h("span", { class: "convsim-inline-value" });
     const taps = h("input", { type: "range", class: "convsim-range", min: 1, max: 16, step: 1,
       oninput: () => {
         const s = view.state(), kernel = resized(s.kernel, Number(taps.value));
-        const length = extent(s.mode, s.signal.length, kernel.length)[1];
-        view.set({ kernel, position: Math.min(s.position, length - 1) });
+        view.set({ kernel, position: inside({ ...s, kernel }) });
       } });
     const count = h("span", { class: "convsim-inline-value" });
     const kernel = equaliser("K", "Kernel K", "convsim-one", (n, value) => {
@@ -494,9 +494,9 @@
       count.textContent = `N = ${N}`;
       kernel.draw(s.kernel);
       const first = 1 - N, last = M + N - 2;
-      const ends = [...new Set([first, 0, M - 1, last])].filter((n, i, all) => !i || over.step * (n - all[i - 1]) > 26 || n === 0);
 
       over.axes(first, last, ...roundRange(s.signal, s.kernel));
+      const roomy = (N - 1) * over.step > 26; // else the numbers at both ends of the padding collide
       const padding = [];
       for (let n = first; n <= last; n++) if (n < 0 || n >= M) padding.push([n, 0]);
       over.put("window", "rect", { class: "convsim-window", x: f(over.x(left) - over.step / 2),
@@ -505,7 +505,7 @@
       over.bars("stems", "convsim-fill-text", indexed(s.signal), 0.06);
       over.dots("signal", "convsim-fill-text", indexed(s.signal), Math.min(4, over.step * 0.4));
       over.dots("padding", "convsim-hollow", padding, Math.min(3, over.step * 0.3));
-      over.ticks(ends);
+      over.ticks([...new Set(roomy ? [first, 0, M - 1, last] : [0, M - 1])]);
       over.end(`Signal of ${M} values with the kernel of ${N} taps over samples ${left} to ${left + N - 1}`);
 
       const parts = touched.map(({ n, tap, x }) => [n, tap * x]);
@@ -523,12 +523,15 @@
       value.textContent = show(result.value);
       value.dataset.value = result.value;
       const product = ({ tap, x }) => `(${short(x)})(${short(tap)})`;
-      formula.replaceChildren(`(X ⋆ K)[${at}] = `, N <= 6 ? `${touched.map(product).join(" + ")} = ` : "sum of the products = ", value);
+      const sum = N <= 6 ? touched.map(product).join(" + ") : "sum of the products";
+      formula.replaceChildren(`(X ⋆ K)[${at}] = ${sum} =`, value);
       why.textContent = {
-        full: `Full: every place where the kernel touches the signal, with zeros beyond its ends. M\u00a0+\u00a0N\u00a0−\u00a01\u00a0= ${M}\u00a0+\u00a0${N}\u00a0−\u00a01\u00a0= ${length} values.`,
+        full: "Full: every place where the kernel touches the signal, with zeros beyond its ends. " +
+          `M + N − 1 = ${M} + ${N} − 1 = ${length} values.`,
         same: `Same: the middle of the full output, as long as the signal. M = ${length} values.`,
-        valid: `Valid: only the places where the kernel lies wholly on the signal, no zeros needed. M\u00a0−\u00a0N\u00a0+\u00a01\u00a0= ${M}\u00a0−\u00a0${N}\u00a0+\u00a01\u00a0= ${length} values.`,
-      }[s.mode];
+        valid: "Valid: only the places where the kernel lies wholly on the signal, no zeros needed. " +
+          `M − N + 1 = ${M} − ${N} + 1 = ${length} values.`,
+      }[s.mode].replace(/ ([+−=]) /g, "\u00a0$1\u00a0"); // a sum stays on one line
       return `Output ${at} of ${length}: ${show(result.value)}`;
     }
     const nodes = [
@@ -537,7 +540,8 @@
         field("Taps", taps, count)),
       kernel.node,
       field("Position", position, where),
-      figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"), key("convsim-bg-one", "kernel K, over it")),
+      figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"),
+        key("convsim-bg-one", "kernel K, over it")),
       figure(products.svg, key("convsim-bg-lag0", "products X · K"), "their sum is the output:"),
       formula,
       figure(output.svg, key("convsim-dot-two", "output X ⋆ K"), "value n stands under sample n"),
@@ -645,7 +649,8 @@
         act({ kernel_1: resized(s.kernel_1, N), kernel_2: resized(s.kernel_2, N) });
       } });
     const count = h("span", { class: "convsim-inline-value" });
-    const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]), (name) => act({ input: name }));
+    const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]),
+      (name) => act({ input: name }));
     const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => act({ seed: value }));
     const seedField = field("Seed", seed);
     const descent = descentPanel(view);
@@ -667,7 +672,9 @@
         c = c.map((tap, n) => tap - share * a[n]);
       }
       act({ kernel_2: c });
-      descent.halt(dot(c, c) > 1e-24 * dot(b, b) ? "K₂ is now orthogonal to K₁; the feature maps are another matter." : "K₂ was a multiple of K₁: what is left of it is zero.");
+      descent.halt(dot(c, c) > 1e-24 * dot(b, b)
+        ? "K₂ is now orthogonal to K₁; the feature maps are another matter."
+        : "K₂ was a multiple of K₁: what is left of it is zero.");
     }
 
     function randomise() {
@@ -696,7 +703,8 @@
       maps.line("f1", "convsim-line-one", indexed(f1.v));
       maps.line("f2", "convsim-line-two", indexed(f2.v));
       maps.ticks([0, last]);
-      maps.end(`Feature maps F1 and F2, ${last + 1} values each; their inner product is ${show(readouts.feature_map_similarity)}`);
+      maps.end(`Feature maps F1 and F2, ${last + 1} values each; ` +
+        `their inner product is ${show(readouts.feature_map_similarity)}`);
 
       let total = 0;
       const sums = terms.map((term) => (total += term));
@@ -708,7 +716,8 @@
       lags.dots("points", "convsim-fill-text", indexed(sums), 2);
       lags.dots("final", "convsim-final", [[2 * N - 2, total]], 5);
       lags.ticks(N > 1 ? [0, middle, 2 * N - 2] : [0], (n) => n - middle);
-      lags.end(`Eq. 11 as ${2 * N - 1} bars: lag 0 gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
+      lags.end(`Eq. 11 as ${2 * N - 1} bars: lag 0 gives ${show(readouts.lag_0)}, ` +
+        `the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
       return spoken(readouts, largest);
     }
 
@@ -722,8 +731,9 @@
       panel.node,
       figure(signal.svg, key("convsim-bg-text", "input X")),
       figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
-      figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:", key("convsim-bg-lag0", "lag 0"),
-        key("convsim-bg-other", "other lags"), key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
+      figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:",
+        key("convsim-bg-lag0", "lag 0"), key("convsim-bg-other", "other lags"),
+        key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
       panel.sum,
     ];
     const stop = () => { descent.halt(""); [signal, maps, lags].forEach((c) => c.stop()); };
@@ -796,17 +806,20 @@
       const grid = h("div", { class: "convsim-matrix" });
       let inputs = [];
       function make(n) {
-        inputs = Array.from({ length: n * n }, (_, at) => numberInput(
-          { step: "any", min: -1e6, max: 1e6, required: true, "aria-label": `${label} row ${Math.floor(at / n)} column ${at % n}` },
-          (value) => {
+        inputs = Array.from({ length: n * n }, (_, at) => {
+          const i = Math.floor(at / n), j = at % n, cell = `${label} row ${i} column ${j}`;
+          const bounds = { step: "any", min: -1e6, max: 1e6, required: true, "aria-label": cell };
+          return numberInput(bounds, (value) => {
             const kernel = view.state()[name].map((r) => r.slice());
-            kernel[Math.floor(at / n)][at % n] = value;
+            kernel[i][j] = value;
             view.set({ [name]: kernel });
-          }));
+          });
+        });
         grid.style.setProperty("--convsim-columns", n);
         grid.replaceChildren(...inputs);
       }
-      const node = h("div", { class: `convsim-editor ${which ? "convsim-two" : "convsim-one"}`, role: "group", "aria-label": `Kernel ${label}` },
+      const className = `convsim-editor ${which ? "convsim-two" : "convsim-one"}`;
+      const node = h("div", { class: className, role: "group", "aria-label": `Kernel ${label}` },
         field(which ? "Kernel K₂" : "Kernel K₁", preset), grid);
       function draw(s) {
         const values = s[name].flat();
@@ -846,23 +859,30 @@
       photo.paint(x, (v) => 255 * v);
       maps[0].paint(f1, (v) => 127.5 + (127.5 * v) / (white || 1));
       maps[1].paint(f2, (v) => 127.5 + (127.5 * v) / (white || 1));
-      scale.textContent = `Both feature maps share one scale: black is ${show(-white)}, mid-grey is 0, white is ${show(white)}.`;
+      scale.textContent = "Both feature maps share one scale: " +
+        `black is ${show(-white)}, mid-grey is 0, white is ${show(white)}.`;
 
       const peak = largest || 1;
-      const cell = Math.min(44, (heat.width - 40) / w, (heat.height - 30) / w), left = (heat.width - w * cell) / 2;
+      const cell = Math.min(44, (heat.width - 40) / w, (heat.height - 30) / w);
+      const x0 = (heat.width - w * cell) / 2, y0 = 6;
       strength.textContent = `full colour: ±${show(peak)}`;
       heat.begin();
-      terms.forEach((term, at) => {
-        const i = Math.floor(at / w), j = at % w;
-        heat.put(`cell${at}`, "rect", { class: term < 0 ? "convsim-negative" : "convsim-positive", x: f(left + j * cell + 1), y: f(6 + i * cell + 1),
-          width: f(cell - 2), height: f(cell - 2), rx: 3, "fill-opacity": f(Math.abs(term) / peak) });
-      });
-      heat.put("middle", "rect", { class: "convsim-middle", x: f(left + (n - 1) * cell), y: f(6 + (n - 1) * cell), width: f(cell), height: f(cell), rx: 4 });
-      for (const [k, lag] of [[0, 1 - n], [n - 1, 0], [w - 1, n - 1]]) {
-        heat.put(`column${lag}`, "text", { class: "convsim-tick", "text-anchor": "middle", x: f(left + (k + 0.5) * cell), y: f(6 + w * cell + 15) }, minus(lag));
-        heat.put(`row${lag}`, "text", { class: "convsim-tick", "text-anchor": "end", x: f(left - 5), y: f(6 + (k + 0.5) * cell + 4) }, minus(lag));
+      terms.forEach((term, at) => heat.put(`cell${at}`, "rect", {
+        class: term < 0 ? "convsim-negative" : "convsim-positive",
+        x: f(x0 + (at % w) * cell + 1), y: f(y0 + Math.floor(at / w) * cell + 1),
+        width: f(cell - 2), height: f(cell - 2), rx: 3, "fill-opacity": f(Math.abs(term) / peak),
+      }));
+      heat.put("middle", "rect", { class: "convsim-middle", x: f(x0 + (n - 1) * cell), y: f(y0 + (n - 1) * cell),
+        width: f(cell), height: f(cell), rx: 4 });
+      for (const lag of [1 - n, 0, n - 1]) {
+        const along = (lag + n - 0.5) * cell;
+        heat.put(`column${lag}`, "text", { class: "convsim-tick", "text-anchor": "middle",
+          x: f(x0 + along), y: f(y0 + w * cell + 15) }, minus(lag));
+        heat.put(`row${lag}`, "text", { class: "convsim-tick", "text-anchor": "end",
+          x: f(x0 - 5), y: f(y0 + along + 4) }, minus(lag));
       }
-      heat.end(`Eq. 11 on ${w} by ${w} lags: lag (0, 0) gives ${show(readouts.lag_0)}, the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
+      heat.end(`Eq. 11 on ${w} by ${w} lags: lag (0, 0) gives ${show(readouts.lag_0)}, ` +
+        `the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
       return spoken(readouts, largest);
     }
 
@@ -870,31 +890,45 @@
       h("div", { class: "convsim-row" }, field("Size", size), field("Random seed", seed)),
       h("div", { class: "convsim-kernels" }, ...editors.map((e) => e.node)),
       h("div", { class: "convsim-pictures" },
-        figure(photo.node, "photograph X"), figure(maps[0].node, key("convsim-bg-one", "feature map F₁")), figure(maps[1].node, key("convsim-bg-two", "feature map F₂"))),
+        figure(photo.node, "photograph X"),
+        figure(maps[0].node, key("convsim-bg-one", "feature map F₁")),
+        figure(maps[1].node, key("convsim-bg-two", "feature map F₂"))),
       scale,
       panel.node,
-      figure(heat.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], one cell per lag:", key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative"), key("convsim-middle-swatch", "lag (0, 0)"), strength),
+      figure(heat.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], one cell per lag:",
+        key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative"),
+        key("convsim-middle-swatch", "lag (0, 0)"), strength),
       panel.sum,
     ];
     return { nodes, draw, stop: () => heat.stop() };
   }
 
-  const VIEWS = {
-    correlation: { name: "CorrelationExplorer", title: "Correlation explorer", build: correlationView, keys: ["signal", "kernel", "mode", "position"], silent: [] },
-    similarity: { name: "SimilarityExplorer", title: "Similarity explorer", build: similarityView, keys: ["kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate"], silent: ["photograph"] },
-    image: { name: "ImageExplorer", title: "Image explorer", build: imageView, keys: ["kernel_1", "kernel_2", "seed"], silent: ["photograph"] },
+  const VIEWS = { // keys: the state a link holds; fixed: what only Python sets
+    correlation: {
+      name: "CorrelationExplorer", title: "Correlation explorer", build: correlationView,
+      keys: ["signal", "kernel", "mode", "position"], fixed: [],
+    },
+    similarity: {
+      name: "SimilarityExplorer", title: "Similarity explorer", build: similarityView,
+      keys: ["kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate"], fixed: ["photograph"],
+    },
+    image: {
+      name: "ImageExplorer", title: "Image explorer", build: imageView,
+      keys: ["kernel_1", "kernel_2", "seed"], fixed: ["photograph"],
+    },
   };
 
   // ---------------------------------------------------------------------------------------------
   // One view of a model: state in, picture out. Returns what takes it down again.
 
   function render({ model, el }) {
-    const kind = model.get("_explorer"), { name, title, build, keys, silent } = VIEWS[kind];
-    const all = [...keys, ...silent], shared = model.get("_index"); // only a page has an index
+    const kind = model.get("_explorer"), { name, title, build, keys, fixed } = VIEWS[kind];
+    const all = [...keys, ...fixed], index = model.get("_index"), onPage = index !== undefined;
     const state = () => Object.fromEntries(all.map((k) => [k, model.get(k)]));
     const initial = state();
     const live = h("p", { class: "convsim-unseen", "aria-live": "polite" });
-    const text = h("input", { class: "convsim-input convsim-link", readonly: "", "aria-label": shared === undefined ? "Constructor call" : "Link to this state", onfocus: () => text.select() });
+    const text = h("input", { class: "convsim-input convsim-link", readonly: "",
+      "aria-label": onPage ? "Link to this state" : "Constructor call", onfocus: () => text.select() });
     const note = h("span", { class: "convsim-note", role: "status" });
     let own = false, queued = false, gone = false, timer = 0, sentence = "";
 
@@ -913,7 +947,7 @@
         // two traits of one change may arrive one after the other
         if (gone || (s.kernel_1 && s.kernel_1.length !== s.kernel_2.length)) return;
         sentence = built.draw(s);
-        text.value = shared === undefined ? python(name, keys, s) : address(shared, keys, s);
+        text.value = onPage ? address(index, keys, s) : python(name, keys, s);
       },
     };
     /** Announce what a change led to, once a drag has come to rest. */
@@ -935,13 +969,15 @@
     const built = build(view);
     const copy = () => {
       text.select();
-      const done = () => (note.textContent = "Copied."), failed = () => (note.textContent = "Select the text and copy it.");
+      const done = () => (note.textContent = "Copied.");
+      const failed = () => (note.textContent = "Select the text and copy it.");
       if (navigator.clipboard) navigator.clipboard.writeText(text.value).then(done, failed);
       else failed();
     };
     const reset = () => { built.reset?.(); view.set(initial); };
     const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title }, ...built.nodes,
-      h("div", { class: "convsim-row convsim-footer" }, button("Reset", reset), button(shared === undefined ? "Copy as Python" : "Copy link", copy), text, note), live);
+      h("div", { class: "convsim-row convsim-footer" }, 
+        button("Reset", reset), button(onPage ? "Copy link" : "Copy as Python", copy), text, note), live);
     el.append(root);
     for (const k of all) model.on(`change:${k}`, changed);
     view.draw();

@@ -103,6 +103,7 @@ class CorrelationExplorer(Explorer):
         ]
 
     def readouts(self) -> Readouts:
+        """Return the output, its length, and its value at ``position``."""
         signal, kernel = _tensor(self.signal), _tensor(self.kernel)
         output = cross_correlate(signal, kernel, mode=self.mode).tolist()
         return {
@@ -142,6 +143,10 @@ class KernelPair(Explorer):
             self.kernel_1, self.kernel_2 = first, second
 
     def readouts(self) -> Readouts:
+        """Return ⟨K1, K2⟩, cos, ⟨F1, F2⟩, |cos|, L_CS and Eq. 11, computed by ``convsim``.
+
+        The two cosines are None where a kernel or a feature map is zero.
+        """
         first, second, signal = _tensor(self.kernel_1), _tensor(self.kernel_2), self.signal
         correlate = partial(cross_correlate, dims=self.dims)
         maps = correlate(signal, first), correlate(signal, second)
