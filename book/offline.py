@@ -7,6 +7,7 @@ equations get their numbers in ``book.equations``, and ``{explorer}`` lives in `
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import plotly
@@ -37,11 +38,24 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path.extend(str(path) for path in STATIC_FILES)
 
 
+def drop_font_preloads(app: Sphinx, exception: Exception | None) -> None:
+    """Remove the hints with which the theme for Python 3.10 preloads its fonts.
+
+    They ask for a cross-origin fetch, which browsers refuse a page opened from disk.
+    """
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        mended = re.sub(r'<link rel="preload" as="font"[^>]*>\s*', "", text)
+        if mended != text:
+            page.write_text(mended, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register everything the book needs beyond Jupyter Book."""
     app.connect("config-inited", add_static_files)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", number_equations)
+    app.connect("build-finished", drop_font_preloads)
     app.add_directive("explorer", ExplorerDirective)
     for name in STYLES:
         app.add_css_file(name, priority=900)

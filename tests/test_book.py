@@ -177,8 +177,8 @@ def test_one_search_field_and_one_way_past_the_navigation(path: Path) -> None:
     fields = [attributes for attributes in page.all("input") if attributes.get("type") == "search"]
     # The search page's own field, and the dialog's, which shows on Ctrl+K alone.
     assert len(fields) == (2 if path.name == "search.html" else 1)
-    buttons = [a for a in page.all("button") if "search-button-field" in a.get("class", "")]
-    assert len(buttons) == 1
+    # In the source, because some versions of the theme write the button with a script.
+    assert page.source.count('class="btn search-button-field') == 1
     assert "main-content" in page.anchors
     assert {"href": "#main-content"} in page.all("a")
     assert page.source.count("<h1") in (1, 2)  # the second is for printing
