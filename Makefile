@@ -41,10 +41,13 @@ $(BUILT): $(READY) $(SOURCES)
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	@touch $@
 
-test: $(BUILT) ## unit tests, doctests, notebooks and the built book, then the browser tests
-	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser \
+# The explorers are timed, so their tests have the machine to themselves.
+TIMED := tests/browser/test_explorers.py
+
+test: $(BUILT) ## unit tests, doctests, notebooks and the built pages, then the explorers
+	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore $(TIMED) \
 		--doctest-modules convsim tests --nbval --nbval-current-env chapters
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest $(TIMED)
 
 chapters: $(READY) ## run every notebook and store its outputs
 	$(NOTEBOOKS) $(BIN)/python -m book.execute

@@ -109,7 +109,7 @@ def test_page(
 
     cut_off = page.evaluate(
         """() => [...document.querySelectorAll(".bd-article span.math mjx-container")]
-            .filter((e) => e.getClientRects().length)
+            .filter((e) => e.getClientRects().length && !e.closest("table"))
             .filter((e) => e.getBoundingClientRect().right > window.innerWidth)
             .map((e) => e.textContent)"""
     )
