@@ -49,8 +49,9 @@ test: $(BUILT) ## unit tests, doctests, notebooks and the built pages, then the 
 		--doctest-modules convsim tests --nbval --nbval-current-env chapters
 	$(BIN)/python -m pytest $(TIMED)
 
-chapters: $(READY) ## run every notebook and store its outputs
+chapters: $(READY) ## run every notebook and store its outputs, draw the pictures
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
+	$(BIN)/python -m book.pictures
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

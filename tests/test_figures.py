@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from book import pictures
 from convsim import figures, tables
 from convsim.experiments.pairs import TABLES
 from convsim.experiments.record import RESULTS, read_record, record_path
@@ -91,3 +92,10 @@ def test_pictures_are_drawn() -> None:
     assert cover.axes[0].get_title(loc="left") == "⟨K₁, K₂⟩ = 0"
     assert cover.axes[2].get_title(loc="left") == "cos(F₁, F₂) = 0.96"
     plt.close("all")
+
+
+def test_the_first_picture_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = (pictures.IMAGES / "orthogonal-yet-similar.svg").read_text()
+    monkeypatch.setattr(pictures, "IMAGES", tmp_path)
+    pictures.main()
+    assert (tmp_path / "orthogonal-yet-similar.svg").read_text() == stored

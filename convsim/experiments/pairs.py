@@ -113,15 +113,20 @@ def measure(settings: PairSettings, bar: tqdm | None = None) -> dict[str, Any]:
     """Run the episodes of one row and summarise them.
 
     Returns:
-        ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a diverged
-        episode does not count as reduced. ``decrease_percent`` and ``increase_percent``: change
-        of ⟨F1, F2⟩² over the episodes in which it went down and up. ``correlation``: Pearson's,
-        over the steps of an episode, between the loss and ⟨F1, F2⟩². ``cosine_before`` and
-        ``cosine_after``: absolute cosine of the feature maps; ``cosine_fell_percent``: share in which it fell.
-        ``smaller_norm_…`` and ``larger_norm_…``: norms of the two kernels.
-        ``diverged``: number of episodes that met NaN or infinity; they enter no mean.
-        ``curve``: medians along the descent. Summaries are dictionaries of n, mean, std, and
-        the 5 %, 50 % and 95 % quantiles; None where nothing is left to summarise.
+        A dictionary. Entries called summaries hold n, mean, std, and the 5 %, 50 % and 95 %
+        quantiles over episodes; they are None where nothing is left to summarise.
+
+        - ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a
+          diverged episode does not count as reduced.
+        - ``decrease_percent``, ``increase_percent``: summaries of the change of ⟨F1, F2⟩² over
+          the episodes in which it went down, and up.
+        - ``correlation``: summary of Pearson's correlation between the loss and ⟨F1, F2⟩² over
+          the steps of an episode.
+        - ``cosine_before``, ``cosine_after``: summaries of the absolute cosine of the feature
+          maps; ``cosine_fell_percent``: share of episodes in which it fell.
+        - ``smaller_norm_…``, ``larger_norm_…``: summaries of the norms of the two kernels.
+        - ``diverged``: number of episodes that met NaN or infinity; they enter no summary.
+        - ``curve``: medians over episodes along the descent.
     """
     generator = torch.Generator().manual_seed(settings.seed)
     shape = (settings.episodes, 2, settings.taps)

@@ -143,7 +143,7 @@ class KernelPair(Explorer):
             self.kernel_1, self.kernel_2 = first, second
 
     def readouts(self) -> Readouts:
-        """Return ⟨K1, K2⟩, cos, ⟨F1, F2⟩, |cos|, L_CS and Eq. 11, computed by ``convsim``.
+        """Return ⟨K1, K2⟩, ⟨F1, F2⟩, their cosines, L_CS and Eq. 11, computed by ``convsim``.
 
         The two cosines are None where a kernel or a feature map is zero.
         """
