@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convsim.correlation import check_dims, check_pair, check_tensor
+from convsim.spectrum import check_weight, kernel_autocorrelations, others, sum_over_pairs
 
 
 def feature_map_similarity(
@@ -96,18 +97,18 @@ def convolutional_similarity(
         >>> round(convolutional_similarity(weight, normalized=True).item(), 4)
         0.3333
     """
-    spectra = _autocorrelations(weight, check_finite)
+    exact = check_weight(weight)
     if normalized:
-        norms = torch.linalg.vector_norm(spectra, dim=1, keepdim=True)
-        spectra = spectra / torch.where(norms > 0, norms, 1)
-    # Σ_{i<j} ⟨A_i, A_j⟩ through running sums: nothing is subtracted, so a nearly dead kernel
-    # costs no digits, and a single kernel gives exactly zero.
-    earlier = spectra.cumsum(0)[:-1]
-    total = (earlier * spectra[1:]).sum()
-    if normalized:
+        rows = kernel_autocorrelations(exact)
+        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         alive = (norms > 0).sum()
-        total = total / (alive * (alive - 1) / 2).clamp(min=1)
-    return total.to(weight.dtype)
+        unit = rows / torch.where(norms > 0, norms, 1)
+        value = (unit * others(unit)).sum() / (alive * (alive - 1)).clamp(min=1)
+    else:
+        value = sum_over_pairs(exact)
+    if check_finite:
+        _check_finite(weight, value)
+    return value.to(weight.dtype)
 
 
 def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
@@ -130,8 +131,11 @@ def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
         >>> similarity_matrix(torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])).tolist()
         [[6.0, 2.0], [2.0, 6.0]]
     """
-    spectra = _autocorrelations(weight, check_finite)
-    return (spectra @ spectra.T).to(weight.dtype)
+    rows = kernel_autocorrelations(check_weight(weight))
+    matrix = rows @ rows.T
+    if check_finite:
+        _check_finite(weight, matrix)
+    return matrix.to(weight.dtype)
 
 
 def model_similarity(model: nn.Module) -> Tensor:
@@ -186,31 +190,7 @@ def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_fini
     return (a * b).sum(tuple(range(-dims, 0)))
 
 
-def _autocorrelations(weight: Tensor, check_finite: bool) -> Tensor:
-    """``A_i`` of every kernel, flattened over lags: ``(S, number of lags)``."""
-    check_tensor(weight, "weight", axes=3, check_finite=check_finite)
-    if weight.ndim > 5:
-        raise ValueError(
-            f"weight has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
-            "(S, C, *kernel_size) with one to three kernel axes"
-        )
-    # Half precision would lose the sum over channels, so it is accumulated in float32.
-    exact = torch.promote_types(weight.dtype, torch.float32)
-    taps = weight.flatten(2).to(exact)
-    gram = taps.transpose(1, 2) @ taps  # (S, T, T): products of tap pairs, summed over channels
-    lag_of_pair, lags = _lag_of_each_tap_pair(weight.shape[2:], weight.device)
-    return gram.new_zeros(weight.shape[0], lags).index_add(1, lag_of_pair, gram.flatten(1))
-
-
-def _lag_of_each_tap_pair(size: torch.Size, device: torch.device) -> tuple[Tensor, int]:
-    """For each pair of taps (row-major) the flat index of the lag between them."""
-    index = torch.zeros((1, 1), dtype=torch.long, device=device)
-    lags = 1
-    for n in size:
-        position = torch.arange(n, device=device)
-        lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
-        width = 2 * n - 1
-        index = index[:, None, :, None] * width + lag[None, :, None, :]
-        index = index.reshape(index.shape[0] * n, -1)
-        lags *= width
-    return index.flatten(), lags
+def _check_finite(weight: Tensor, value: Tensor) -> None:
+    """Look through the weight only if the value computed from it is not finite."""
+    if not torch.compiler.is_compiling() and not torch.isfinite(value).all():
+        check_tensor(weight, "weight", axes=3)

@@ -1,0 +1,213 @@
+r"""Autocorrelations and power spectra of a layer's kernels, in time linear in S and C.
+
+Convolutional Similarity needs each kernel once only, through :math:`A_i = \sum_c K_i[c] \star
+K_i[c]`, the autocorrelation summed over channels. Two exact ways lead there. With few taps: the
+Gram matrix of the taps, ``(T, T)`` per kernel, added up along equal lags. With many taps: the
+power spectrum, by FFT. Either way the gradient is the kernel correlated with one short sequence,
+so it is written out here; autograd's own would keep several copies of the weight.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from convsim.correlation import check_tensor
+
+Form = Literal["gram", "fft"]
+
+# Beyond this many taps T the T² products of a Gram matrix cost more than an FFT.
+MOST_TAPS_FOR_GRAM = 64
+_FFT_CHUNK = 2**20  # real numbers transformed at a time, so that memory stays bounded
+
+
+def check_weight(weight: Tensor) -> Tensor:
+    """Refuse what is not a weight; half precision is returned as float32, to sum in."""
+    check_tensor(weight, "weight", axes=3, check_finite=False)
+    if weight.ndim > 5:
+        raise ValueError(
+            f"weight has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
+            "(S, C, *kernel_size) with one to three kernel axes"
+        )
+    return weight.to(torch.promote_types(weight.dtype, torch.float32))
+
+
+def kernel_autocorrelations(weight: Tensor, form: Form | None = None) -> Tensor:
+    """``A_i`` of every kernel, flattened over lags.
+
+    Args:
+        weight: ``(S, C, *kernel_size)``, float32 or float64; not checked.
+        form: ``"gram"`` or ``"fft"``; by default the faster one.
+
+    Returns:
+        Tensor ``(S, L)`` with one value per lag, ``L = prod(2 * n - 1)``. The order of the lags
+        depends on the form; inner products of two rows do not.
+    """
+    return _Autocorrelations.apply(weight, form or _choose_form(weight))
+
+
+def sum_over_pairs(weight: Tensor, form: Form | None = None) -> Tensor:
+    """``Σ_{i<j} ⟨A_i, A_j⟩``; arguments as for :func:`kernel_autocorrelations`."""
+    return _SumOverPairs.apply(weight, form or _choose_form(weight))[0]
+
+
+def others(rows: Tensor) -> Tensor:
+    """The sum of all other rows, ``Σ_{j≠i} rows_j``, for each row of ``(S, L)``.
+
+    Running sums from both ends: nothing is subtracted, so a small row beside a large one keeps
+    its digits.
+    """
+    pad = torch.nn.functional.pad
+    before = pad(rows.cumsum(0)[:-1], (0, 0, 1, 0))
+    after = pad(rows.flip(0).cumsum(0)[:-1], (0, 0, 1, 0)).flip(0)
+    return before + after
+
+
+def power_spectrum(weight: Tensor, *, size: int | None = None) -> Tensor:
+    r"""Power spectra of a layer's kernels, summed over channels.
+
+    .. math:: p_i(\omega) = \sum_c |\hat K_i[c](\omega)|^2,
+              \qquad L_{CS} = \operatorname{mean}_\omega \sum_{i<j} p_i(\omega)\, p_j(\omega)
+
+    Args:
+        weight: ``(S, C, *kernel_size)`` with one, two or three kernel axes, floating point.
+        size: points of the Fourier transform on each axis; by default ``2 * n - 1``, the fewest
+            for which the mean is exact.
+
+    Returns:
+        Tensor ``(S, *sizes)``, real and not negative, frequencies in the order of ``torch.fft``.
+
+    Raises:
+        ValueError: if ``weight`` is not a floating-point weight, or ``size`` is smaller than the
+            kernel.
+
+    Example:
+        >>> weight = torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])
+        >>> power_spectrum(weight, size=4).round(decimals=3).tolist()
+        [[4.0, 2.0, 0.0, 2.0], [0.0, 2.0, 4.0, 2.0]]
+    """
+    exact = check_weight(weight)
+    kernel_size = weight.shape[2:]
+    if size is not None and size < max(kernel_size):
+        raise ValueError(
+            f"size is {size} and the kernel's size {tuple(kernel_size)}; expected at least "
+            f"{max(kernel_size)} points: a shorter transform would cut the kernel off"
+        )
+    sizes = [2 * n - 1 if size is None else size for n in kernel_size]
+    axes = tuple(range(2, weight.ndim))
+    spectrum = torch.fft.fftn(exact, s=sizes, dim=axes).abs().square().sum(dim=1)
+    return spectrum.to(weight.dtype)
+
+
+class _Autocorrelations(torch.autograd.Function):
+    # Backward uses differentiable operations on the saved input: it can be differentiated again.
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weight: Tensor, form: Form) -> Tensor:
+        return _sum_along_lags(weight, form)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Form], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[0])
+        ctx.form = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (weight,) = ctx.saved_tensors
+        return _weight_gradient(weight, gradient, ctx.form), None
+
+
+class _SumOverPairs(torch.autograd.Function):
+    # One node from weight to loss: for small layers the graph would cost more than the numbers.
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(weight: Tensor, form: Form) -> tuple[Tensor, Tensor]:
+        rows = _sum_along_lags(weight, form)
+        gradient = others(rows)  # of the loss with respect to rows
+        return (rows * gradient).sum() / 2, gradient
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Form], output: tuple[Tensor, Tensor]) -> None:
+        ctx.save_for_backward(inputs[0], output[1])
+        ctx.mark_non_differentiable(output[1])
+        ctx.form = inputs[1]
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        weight, rows_gradient = ctx.saved_tensors
+        if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
+            rows_gradient = others(kernel_autocorrelations(weight, ctx.form))
+        return _weight_gradient(weight, gradient * rows_gradient, ctx.form), None
+
+
+def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:
+    if form == "gram":
+        taps = weight.flatten(2)
+        gram = taps.transpose(1, 2) @ taps  # (S, T, T): products summed over channels
+        return gram.flatten(1) @ _fold(weight.shape[2:], weight.dtype, weight.device)
+    axes, sizes = _transform(weight)
+    power: Any = sum(
+        torch.fft.rfftn(part, s=sizes, dim=axes).abs().square().sum(dim=1)
+        for part in _channel_chunks(weight, sizes)
+    )
+    return torch.fft.irfftn(power, s=sizes, dim=tuple(a - 1 for a in axes)).flatten(1)
+
+
+def _weight_gradient(weight: Tensor, gradient: Tensor, form: Form) -> Tensor:
+    """Gradient with respect to the weight, given that with respect to its autocorrelations.
+
+    Moving a tap changes lag n and lag -n, so the kernel is correlated with ``g[n] + g[-n]``.
+    """
+    if form == "gram":
+        taps = weight.flatten(2)
+        # Reversing the flat order of lags negates each of them.
+        both = gradient + gradient.flip(1)
+        per_pair = both @ _fold(weight.shape[2:], weight.dtype, weight.device).T
+        square = per_pair.unflatten(1, (taps.shape[2], taps.shape[2]))
+        return (taps @ square).reshape(weight.shape)
+    axes, sizes = _transform(weight)
+    lags = gradient.unflatten(1, sizes)
+    # The transform of g[n] + g[-n] is real: twice the real part of the transform of g.
+    both = 2 * torch.fft.rfftn(lags, dim=tuple(a - 1 for a in axes)).real.unsqueeze(1)
+    inside = (slice(None), slice(None)) + tuple(slice(n) for n in weight.shape[2:])
+    parts = [
+        torch.fft.irfftn(torch.fft.rfftn(part, s=sizes, dim=axes) * both, s=sizes, dim=axes)[inside]
+        for part in _channel_chunks(weight, sizes)
+    ]
+    return torch.cat(parts, dim=1)
+
+
+def _choose_form(weight: Tensor) -> Form:
+    return "gram" if weight.shape[2:].numel() <= MOST_TAPS_FOR_GRAM else "fft"
+
+
+def _transform(weight: Tensor) -> tuple[tuple[int, ...], list[int]]:
+    """Kernel axes, and the fewest FFT points on each at which no lag wraps onto another."""
+    return tuple(range(2, weight.ndim)), [2 * n - 1 for n in weight.shape[2:]]
+
+
+def _channel_chunks(weight: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+    per_channel = weight.shape[0] * torch.Size(sizes).numel()
+    return weight.split(max(1, _FFT_CHUNK // per_channel), dim=1)
+
+
+@lru_cache(maxsize=64)
+def _fold(size: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """0/1 matrix ``(T², L)`` that adds up tap pairs, row-major, along equal lags.
+
+    A product with it, unlike ``index_add``, gives the same bits each time on a GPU, too.
+    """
+    index = torch.zeros((1, 1), dtype=torch.long)
+    lags = 1
+    for n in size:
+        position = torch.arange(n)
+        lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
+        index = index[:, None, :, None] * (2 * n - 1) + lag[None, :, None, :]
+        index = index.reshape(index.shape[0] * n, -1)
+        lags *= 2 * n - 1
+    return torch.nn.functional.one_hot(index.flatten(), lags).to(device, dtype)
