@@ -12,6 +12,7 @@ NAMES = {
     "correlation": "CorrelationExplorer",
     "similarity": "SimilarityExplorer",
     "image": "ImageExplorer",
+    "spectrum": "SpectrumExplorer",
 }
 
 

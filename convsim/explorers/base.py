@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Any, ClassVar
 
 import anywidget
+import torch
 import traitlets
 
 Readouts = dict[str, Any]
@@ -54,3 +55,7 @@ class Explorer(anywidget.AnyWidget):
         if bundle is not None:
             bundle[0]["text/html"] = self.static_html()
         return bundle
+
+
+def tensor(values: list) -> torch.Tensor:
+    return torch.tensor(values, dtype=torch.float64)

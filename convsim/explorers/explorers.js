@@ -54,10 +54,46 @@
     return { h, w, v };
   }
 
+  const norm = (k) => Math.hypot(...k);
+  const unit = (k) => scaled(k, 1 / norm(k));
+  const scaled = (k, by) => k.map((tap) => by * tap);
+  /** The autocorrelation A = K ⋆ K of a kernel given as a list. */
+  const own = (k) => autocorrelate(row(k), 0, k.length - 1).v;
+
   /** Undefined (null) when a kernel or a feature map is zero. */
   function cosine(a, b) {
     const norms = Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b));
     return norms > 0 ? dot(a, b) / norms : null;
+  }
+
+  /** p(ω) = |K̂(ω)|² at 0, 1/size, … 1/2 cycles per tap. */
+  function powerSpectrum(kernel, size) {
+    return Array.from({ length: size / 2 + 1 }, (_, n) => {
+      let re = 0, im = 0;
+      kernel.forEach((tap, i) => {
+        const angle = (2 * Math.PI * n * i) / size;
+        re += tap * Math.cos(angle);
+        im += tap * Math.sin(angle);
+      });
+      return re * re + im * im;
+    });
+  }
+
+  function spectralReadouts({ kernel_1: a, kernel_2: b }) {
+    return {
+      convolutional_similarity: LOSSES.convolutional_similarity.value(a, b),
+      normalized_similarity: LOSSES.normalized.value(a, b),
+      norm_1: norm(a),
+      norm_2: norm(b),
+    };
+  }
+
+  /** A cosine of so many cycles per tap under a Hann window. At 45° in the window's middle its
+   * halves at ±frequency do not interfere, and it does not vanish at 0 or at 1/2. */
+  function band(frequency, N, size) {
+    const taps = Array.from({ length: N }, (_, n) => Math.sin((Math.PI * (n + 1)) / (N + 1)) ** 2 *
+      Math.cos(2 * Math.PI * frequency * (n - (N - 1) / 2) + Math.PI / 4));
+    return scaled(unit(taps), size);
   }
 
   /** Both sides of Eq. 11 for two kernels on an input whose autocorrelation is given. */
@@ -92,6 +128,10 @@
       return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
     });
   }
+
+  const randomTaps = (seed, count) => uniformNoise(seed, count).map(hundredths);
+  /** From [0, 1) to −1, −0.99, … 1. */
+  const hundredths = (v) => Math.round(200 * v - 100) / 100;
 
   const LENGTH = 64;
   const INPUTS = {
@@ -141,6 +181,8 @@
     };
   }
 
+  const MODES = ["full", "same", "valid"];
+
   /** Where each mode's output begins in the full one, and how long it is. */
   function extent(mode, M, N) {
     if (mode === "full") return [0, M + N - 1];
@@ -159,33 +201,50 @@
       const { readouts, terms } = signalAnalyser()(state);
       return { ...readouts, lag_terms: terms };
     }
+    if (kind === "spectrum") {
+      const [spectrum_1, spectrum_2] = [state.kernel_1, state.kernel_2].map((k) => powerSpectrum(k, 128));
+      return { ...spectralReadouts(state), spectrum_1, spectrum_2 };
+    }
     const { readouts, terms } = imageAnalyser()(state), w = 2 * state.kernel_1.length - 1;
     return { ...readouts, lag_terms: Array.from({ length: w }, (_, i) => terms.slice(i * w, i * w + w)) };
   }
 
-  const LOSSES = {
+  /** The symmetric Toeplitz matrix of some lags, times a kernel. */
+  const toeplitz = (lags, a) =>
+    a.map((_, i) => a.reduce((sum, tap, j) => sum + tap * lags[i - j + a.length - 1], 0));
+
+  const LOSSES = { // gradient: with respect to a; held: of kernels at norm 1, and norms stay
     convolutional_similarity: {
       label: "Convolutional Similarity, ‖K₁ ⋆ K₂‖²",
       value: (a, b) => { const c = correlate(row(a), row(b)).v; return dot(c, c); },
       // ‖a ⋆ b‖² = ⟨a ⋆ a, b ⋆ b⟩ is quadratic in a, with the Toeplitz matrix of b ⋆ b
-      gradient: (a, b) => {
-        const lags = autocorrelate(row(b), 0, b.length - 1).v;
-        return a.map((_, i) => 2 * a.reduce((sum, tap, j) => sum + tap * lags[i - j + a.length - 1], 0));
-      },
+      gradient: (a, b) => scaled(toeplitz(own(b), a), 2),
     },
     kernel_similarity: {
       label: "Kernel similarity, ⟨K₁, K₂⟩²",
       value: (a, b) => dot(a, b) ** 2,
-      gradient: (a, b) => { const s = 2 * dot(a, b); return b.map((tap) => s * tap); },
+      gradient: (a, b) => scaled(b, 2 * dot(a, b)),
+    },
+    normalized: {
+      label: "Normalised form, norms held",
+      held: true,
+      value: (a, b) => cosine(own(unit(a)), own(unit(b))),
+      // A₂ without its part along A₁: the gradient is orthogonal to a, which only turns
+      gradient: (a, b) => {
+        const [A, B] = [own(a), own(b)], share = dot(A, B) / dot(A, A);
+        return scaled(toeplitz(B.map((lag, n) => lag - share * A[n]), a), 2 / (norm(A) * norm(B)));
+      },
     },
   };
 
-  function descend({ kernel_1: a, kernel_2: b, loss, learning_rate: rate }) {
-    const { gradient } = LOSSES[loss], [ga, gb] = [gradient(a, b), gradient(b, a)];
-    return {
-      kernel_1: a.map((tap, i) => tap - rate * ga[i]),
-      kernel_2: b.map((tap, i) => tap - rate * gb[i]),
+  function descend({ kernel_1, kernel_2, loss, learning_rate: rate }) {
+    const { gradient, held } = LOSSES[loss];
+    const move = (kernel, other) => {
+      const from = held ? unit(kernel) : kernel, slope = gradient(from, held ? unit(other) : other);
+      const to = from.map((tap, i) => tap - rate * slope[i]);
+      return held ? scaled(unit(to), norm(kernel)) : to;
     };
+    return { kernel_1: move(kernel_1, kernel_2), kernel_2: move(kernel_2, kernel_1) };
   }
 
   // ---------------------------------------------------------------------------------------------
@@ -232,6 +291,15 @@
     return input;
   }
 
+  const slider = (attributes, oninput) => {
+    const input = h("input", { type: "range", class: "convsim-range", step: 1, ...attributes,
+      oninput: () => oninput(Number(input.value)) });
+    return input;
+  };
+  const inline = () => h("span", { class: "convsim-inline-value" });
+  const tapsSlider = (oninput) => slider({ min: 1, max: 16 }, oninput);
+  const seedInput = (oninput) => numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, oninput);
+
   /** Follow the state, but leave alone what the reader is typing. */
   function follow(input, value) {
     if (input.value !== "" && Number(input.value) === value) return;
@@ -257,7 +325,11 @@
     return Number(text) === 0 ? text.replace("-", "") : minus(text);
   }
   const minus = (text) => String(text).replace("-", "−");
-  const short = (value) => minus(Number(value.toPrecision(3)));
+  /** A tick has room for six characters. */
+  const short = (value) => {
+    const round = Number(value.toPrecision(3)), size = Math.abs(round);
+    return minus(size > 0 && (size < 1e-3 || size > 1e6) ? round.toExponential().replace("+", "") : round);
+  };
 
   /** A range that holds zero and the values and ends on round numbers, so that it seldom moves. */
   function roundRange(...lists) {
@@ -335,6 +407,11 @@
       line(name, className, pairs) {
         const d = pairs.map(([n, v], i) => `${i ? "L" : "M"}${f(plot.x(n))} ${f(plot.y(v))}`);
         plot.put(name, "path", { class: className, d: d.join("") });
+      },
+      area(name, className, pairs) {
+        const d = pairs.map(([n, v]) => `L${f(plot.x(n))} ${f(plot.y(v))}`).join("");
+        const [first, last] = [pairs[0][0], pairs[pairs.length - 1][0]].map((n) => f(plot.x(n)));
+        plot.put(name, "path", { class: className, d: `M${first} ${f(plot.y(0))}${d}V${f(plot.y(0))}Z` });
       },
       dots(name, className, pairs, r = 3) {
         const d = pairs.map(([n, v]) =>
@@ -415,36 +492,51 @@
     feature_map_cosine: "|cos(F₁, F₂)|",
     convolutional_similarity: "L_CS = ‖K₁ ⋆ K₂‖²",
   };
+  const SPECTRAL_READOUTS = {
+    convolutional_similarity: "L_CS = mean of p₁ p₂",
+    normalized_similarity: "Normalised form",
+    norm_1: "‖K₁‖",
+    norm_2: "‖K₂‖",
+  };
 
-  /** The sums over lags are as exact as their largest term allows. */
-  const OVER_LAGS = ["feature_map_similarity", "lag_0", "other_lags"];
-  const shown = (name, r, largest) => show(r[name], undefined, OVER_LAGS.includes(name) ? Math.max(1, largest) : 1);
-
-  function readoutPanel() {
-    const cells = Object.fromEntries(Object.keys(READOUTS).map((name) =>
-      [name, h("span", { class: "convsim-value", "data-readout": name })]));
-    const tiles = Object.entries(READOUTS).map(([name, label]) =>
-      h("div", { class: "convsim-tile" }, h("span", { class: "convsim-label" }, ...subscripted(label)), cells[name]));
-    const part = (name, className = "") => (cells[name] ??= h("strong", { class: className, "data-readout": name }));
-    const total = h("strong");
-    const sum = h("p", { class: "convsim-sum" },
-      h("span", {}, "lag 0: ", part("lag_0", "convsim-text-lag0")), h("span", {}, "+ other lags: ", part("other_lags")),
-      h("span", {}, "= ⟨F₁, F₂⟩: ", total));
+  /** Tiles under their labels. The size of the numbers behind a readout tells zero from rounding. */
+  function readoutPanel(labels) {
+    const cells = {};
+    const cell = (name, tag = "span", className = "convsim-value") =>
+      (cells[name] = h(tag, { class: className, "data-readout": name }));
+    const tiles = Object.entries(labels).map(([name, label]) =>
+      h("div", { class: "convsim-tile" }, h("span", { class: "convsim-label" }, ...subscripted(label)), cell(name)));
     const node = h("div", { class: "convsim-readouts", role: "group", "aria-label": "Readouts" }, ...tiles);
-    function draw(readouts, largest) {
+    /** Show the numbers, and return the sentence to announce. */
+    function draw(readouts, unitOf) {
       for (const [name, cell] of Object.entries(cells)) {
-        cell.textContent = shown(name, readouts, largest);
+        cell.textContent = show(readouts[name], undefined, unitOf(name));
         cell.dataset.value = readouts[name];
       }
-      total.textContent = shown("feature_map_similarity", readouts, largest);
+      return Object.entries(labels).map(([name, label]) =>
+        `${label.replace("_", " ")}: ${cells[name].textContent}`).join("; ");
     }
-    return { node, sum, draw };
+    return { node, cell, draw };
+  }
+
+  /** The readouts of two feature maps, and Eq. 11 as a sum. */
+  function mapsPanel() {
+    const panel = readoutPanel(READOUTS), total = h("strong");
+    const sum = h("p", { class: "convsim-sum" },
+      h("span", {}, "lag 0: ", panel.cell("lag_0", "strong", "convsim-text-lag0")),
+      h("span", {}, "+ other lags: ", panel.cell("other_lags", "strong", "")),
+      h("span", {}, "= ⟨F₁, F₂⟩: ", total));
+    /** The sums over lags are as exact as their largest term allows. */
+    const overLags = ["feature_map_similarity", "lag_0", "other_lags"];
+    function draw(readouts, largest) {
+      const unitOf = (name) => (overLags.includes(name) ? Math.max(1, largest) : 1);
+      total.textContent = show(readouts.feature_map_similarity, undefined, unitOf("lag_0"));
+      return panel.draw(readouts, unitOf);
+    }
+    return { node: panel.node, sum, draw };
   }
   /** L_CS with a real subscript; the digits have subscript characters of their own. */
   const subscripted = (text) => text.split(/_(CS)/).map((part, i) => (i % 2 ? h("sub", {}, part) : part));
-
-  const spoken = (r, largest) => Object.entries(READOUTS)
-    .map(([name, label]) => `${label.replace("_", " ")}: ${shown(name, r, largest)}`).join("; ");
 
   // ---------------------------------------------------------------------------------------------
   // Views: build(view) returns { nodes, draw(state), stop? }; draw returns a sentence to announce.
@@ -452,22 +544,19 @@
   function correlationView(view) {
     const modes = h("span", { class: "convsim-pair" });
     const group = `convsim-mode-${Math.random()}`; // two explorers must not share one group
-    const radios = ["full", "same", "valid"].map((mode) => {
+    const radios = MODES.map((mode) => {
       const input = h("input", { type: "radio", name: group, value: mode,
         onchange: () => view.set({ mode, position: inside({ ...view.state(), mode }) }) });
       modes.append(h("label", { class: "convsim-choice" }, input, mode));
       return input;
     });
     const inside = (s) => Math.min(s.position, extent(s.mode, s.signal.length, s.kernel.length)[1] - 1);
-    const position = h("input", { type: "range", class: "convsim-range", min: 0, step: 1,
-      oninput: () => view.set({ position: Number(position.value) }) });
-    const where = h("span", { class: "convsim-inline-value" });
-    const taps = h("input", { type: "range", class: "convsim-range", min: 1, max: 16, step: 1,
-      oninput: () => {
-        const s = view.state(), kernel = resized(s.kernel, Number(taps.value));
-        view.set({ kernel, position: inside({ ...s, kernel }) });
-      } });
-    const count = h("span", { class: "convsim-inline-value" });
+    const position = slider({ min: 0 }, (value) => view.set({ position: value })), where = inline();
+    const taps = tapsSlider((N) => {
+      const s = view.state(), kernel = resized(s.kernel, N);
+      view.set({ kernel, position: inside({ ...s, kernel }) });
+    });
+    const count = inline();
     const kernel = equaliser("K", "Kernel K", "convsim-one", (n, value) => {
       const taps = view.state().kernel.slice();
       taps[n] = value;
@@ -552,11 +641,12 @@
 
   const resized = (kernel, N) => Array.from({ length: N }, (_, n) => kernel[n] ?? 0);
 
+  const UNDEFINED = "A kernel is zero, so the normalised form is undefined: there is nothing to descend.";
+
   /** Gradient descent on both kernels: one step, or a run that ends by itself. */
-  function descentPanel(view) {
+  function descentPanel(view, losses) {
     const change = (patch) => { halt(""); view.set(patch); };
-    const loss = select(Object.entries(LOSSES).map(([name, { label }]) => [name, label]),
-      (name) => change({ loss: name }));
+    const loss = select(losses.map((name) => [name, LOSSES[name].label]), (name) => change({ loss: name }));
     const rate = numberInput({ min: 1e-6, max: 10, step: "any", required: true },
       (value) => change({ learning_rate: value }));
     const run = button("Run", () => (frame ? halt("Stopped.") : start()));
@@ -573,7 +663,9 @@
     }
 
     function oneStep() {
-      const s = view.state(), next = descend(s), before = lossOf(s), after = lossOf({ ...s, ...next });
+      const s = view.state(), before = lossOf(s);
+      if (before === null) return halt(UNDEFINED);
+      const next = descend(s), after = lossOf({ ...s, ...next });
       if (!(after < 1e12)) return halt("This step leads out of sight: choose a smaller step size.");
       view.set(next);
       halt(`One step: the loss went from ${show(before)} to ${show(after)}.`);
@@ -581,7 +673,9 @@
 
     function start() {
       const from = view.state(), begin = lossOf(from);
-      const scale = dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
+      if (begin === null) return halt(UNDEFINED);
+      const { held } = LOSSES[from.loss];
+      const scale = held ? 1 : dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
       if (!(begin > 1e-24 * scale)) return halt("The loss is already zero: there is nothing to descend.");
       let now = from, last = begin, steps = 0;
       const publish = ({ kernel_1, kernel_2 }) => view.set({ kernel_1, kernel_2 });
@@ -632,36 +726,50 @@
     return { nodes, draw, halt };
   }
 
-  function similarityView(view) {
-    const analyse = signalAnalyser();
-    const change = (name) => (n, value) => {
-      const kernel = view.state()[name].slice();
-      kernel[n] = value;
-      act({ [name]: kernel });
-    };
-    const kernels = [
-      equaliser("K1", "K₁", "convsim-one", change("kernel_1")),
-      equaliser("K2", "K₂", "convsim-two", change("kernel_2")),
-    ];
-    const taps = h("input", { type: "range", class: "convsim-range", min: 1, max: 16, step: 1,
-      oninput: () => {
-        const N = Number(taps.value), s = view.state();
-        act({ kernel_1: resized(s.kernel_1, N), kernel_2: resized(s.kernel_2, N) });
-      } });
-    const count = h("span", { class: "convsim-inline-value" });
-    const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]),
-      (name) => act({ input: name }));
-    const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => act({ seed: value }));
-    const seedField = field("Seed", seed);
-    const descent = descentPanel(view);
-    const panel = readoutPanel();
-    const signal = chart(72, view.draw, 8), maps = chart(140, view.draw), lags = chart(190, view.draw);
+  /** Two equalisers, their number of taps, and the descent on both. */
+  function kernelPair(view, losses, fit = (which, kernel, N) => resized(kernel, N)) {
+    const descent = descentPanel(view, losses);
 
     /** A change by the reader's hand: it ends a running descent and the message about it. */
     function act(patch) {
       descent.halt("");
       view.set(patch);
     }
+
+    const change = (name) => (n, value) => {
+      const kernel = view.state()[name].slice();
+      kernel[n] = value;
+      act({ [name]: kernel });
+    };
+    const equalisers = [
+      equaliser("K1", "K₁", "convsim-one", change("kernel_1")),
+      equaliser("K2", "K₂", "convsim-two", change("kernel_2")),
+    ];
+    const taps = tapsSlider((N) => {
+      const s = view.state();
+      act({ kernel_1: fit(0, s.kernel_1, N), kernel_2: fit(1, s.kernel_2, N) });
+    });
+    const count = inline(), node = h("div", { class: "convsim-kernels" }, ...equalisers.map((e) => e.node));
+
+    function draw(s) {
+      const N = s.kernel_1.length;
+      follow(taps, N);
+      count.textContent = `N = ${N}`;
+      equalisers[0].draw(s.kernel_1);
+      equalisers[1].draw(s.kernel_2);
+      node.classList.toggle("convsim-stacked", N > 12);
+      descent.draw(s);
+    }
+    return { node, equalisers, taps: field("Taps", taps, count), descent, act, draw };
+  }
+
+  function similarityView(view) {
+    const analyse = signalAnalyser(), panel = mapsPanel();
+    const pair = kernelPair(view, VIEWS.similarity.choices.loss), { act, descent } = pair;
+    const input = select(Object.entries(INPUTS).map(([name, [label]]) => [name, label]),
+      (name) => act({ input: name }));
+    const seed = seedInput((value) => act({ seed: value })), seedField = field("Seed", seed);
+    const signal = chart(72, view.draw, 8), maps = chart(140, view.draw), lags = chart(190, view.draw);
 
     function orthogonalise() {
       const { kernel_1: a, kernel_2: b } = view.state(), norm = dot(a, a);
@@ -678,22 +786,17 @@
     }
 
     function randomise() {
-      const draw = () => view.state().kernel_1.map(() => Math.round(200 * Math.random() - 100) / 100);
+      const draw = () => view.state().kernel_1.map(() => hundredths(Math.random()));
       act({ kernel_1: draw(), kernel_2: draw() });
     }
 
     function draw(s) {
       const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s), N = s.kernel_1.length, last = LENGTH + N - 2;
-      follow(taps, N);
-      count.textContent = `N = ${N}`;
+      pair.draw(s);
       input.value = s.input;
       seedField.hidden = s.input !== "noise";
       follow(seed, s.seed);
-      descent.draw(s);
-      kernels[0].draw(s.kernel_1);
-      kernels[1].draw(s.kernel_2);
-      pairNode.classList.toggle("convsim-stacked", N > 12);
-      panel.draw(readouts, largest);
+      const sentence = panel.draw(readouts, largest);
 
       signal.axes(0, last, ...roundRange(x.v));
       signal.bars("x", "convsim-fill-text", indexed(x.v), 0.5);
@@ -718,14 +821,12 @@
       lags.ticks(N > 1 ? [0, middle, 2 * N - 2] : [0], (n) => n - middle);
       lags.end(`Eq. 11 as ${2 * N - 1} bars: lag 0 gives ${show(readouts.lag_0)}, ` +
         `the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
-      return spoken(readouts, largest);
+      return sentence;
     }
 
-    const pairNode = h("div", { class: "convsim-kernels" }, ...kernels.map((k) => k.node));
     const nodes = [
-      h("div", { class: "convsim-row" },
-        field("Taps", taps, count), field("Input X", input), seedField),
-      pairNode,
+      h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField),
+      pair.node,
       h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise)),
       ...descent.nodes,
       panel.node,
@@ -737,6 +838,117 @@
       panel.sum,
     ];
     const stop = () => { descent.halt(""); [signal, maps, lags].forEach((c) => c.stop()); };
+    return { nodes, draw, stop, reset: () => descent.halt("") };
+  }
+
+  const FINE = 320; // points of the transform behind the curves: ticks fall on whole ones
+
+  function spectrumView(view) {
+    const panel = readoutPanel(SPECTRAL_READOUTS), bands = [bandControl(0), bandControl(1)];
+    const pair = kernelPair(view, VIEWS.spectrum.choices.loss, (which, kernel, N) => bands[which].fit(kernel, N));
+    const { act, descent } = pair;
+    const seed = seedInput(randomise), warning = h("p", { class: "convsim-warning" });
+    const spectra = chart(160, view.draw), product = chart(150, view.draw);
+    pair.equalisers.forEach(({ node }, which) => node.append(bands[which].node));
+
+    /** Sets its kernel to a band; otherwise it stands where the kernel's spectrum is highest. */
+    function bandControl(which) {
+      const name = `kernel_${which + 1}`, label = `Band of K${"₁₂"[which]}`, value = inline();
+      let set = "";
+      const is = (kernel) => JSON.stringify(kernel) === set;
+      const input = slider({ min: 0, max: 0.5, step: 0.01 }, (frequency) => {
+        const kernel = view.state()[name];
+        act({ [name]: make(frequency, kernel.length, norm(kernel)) });
+      });
+      function make(frequency, N, size) {
+        const kernel = band(frequency, N, Math.min(size, 1e6) || 1);
+        set = JSON.stringify(kernel);
+        return kernel;
+      }
+      const fit = (kernel, N) => (is(kernel) ? make(Number(input.value), N, norm(kernel)) : resized(kernel, N));
+      function draw(kernel, p) {
+        const top = Math.max(...p), peak = p.indexOf(top) / FINE, flat = !(Math.min(...p) < (1 - 1e-9) * top);
+        if (!is(kernel)) follow(input, peak);
+        value.textContent = is(kernel) ? `centre ${show(Number(input.value), 2)}` : flat ? "flat" : `peak ${show(peak, 2)}`;
+      }
+      return { node: field(label, input, value), fit, draw };
+    }
+
+    function randomise(seed) {
+      const N = view.state().kernel_1.length, drawn = randomTaps(seed, 2 * N);
+      act({ seed, kernel_1: drawn.slice(0, N), kernel_2: drawn.slice(N) });
+    }
+
+    function scale(by, times) {
+      const s = view.state(), [kernel_1, kernel_2] = [scaled(s.kernel_1, by), scaled(s.kernel_2, by)];
+      if (Math.max(...kernel_1, ...kernel_2) > 1e6) return descent.halt("The taps would exceed one million.");
+      const before = spectralReadouts(s), after = spectralReadouts({ kernel_1, kernel_2 });
+      act({ kernel_1, kernel_2 });
+      descent.halt(`L_CS went from ${show(before.convolutional_similarity, undefined, 0)} to ` +
+        `${show(after.convolutional_similarity, undefined, 0)}, ${times}; ` +
+        `the normalised form is still ${show(after.normalized_similarity)}.`);
+    }
+
+    /** What to say of a kernel that is dead, or nearly: small in itself or beside the other. */
+    function deadness({ norm_1, norm_2 }) {
+      const norms = [norm_1, norm_2], least = 0.02 * Math.max(1, ...norms);
+      const names = (test) => ["K₁", "K₂"].filter((_, i) => test(norms[i])).join(" and ");
+      const dead = names((n) => n === 0), faint = names((n) => n > 0 && n < least);
+      return [
+        dead && `${dead}: dead, every tap is zero. L_CS is exactly 0 and the normalised form is undefined.`,
+        faint && `${faint}: nearly dead, with a norm below ${show(least)}. L_CS is small because a kernel is, not ` +
+          "because the bands differ, and the normalised form compares shapes that leave hardly a trace.",
+      ].filter(Boolean).join(" ");
+    }
+
+    function draw(s) {
+      const readouts = spectralReadouts(s), mean = readouts.convolutional_similarity;
+      const [p1, p2] = [s.kernel_1, s.kernel_2].map((kernel) => powerSpectrum(kernel, FINE));
+      const both = p1.map((p, n) => p * p2[n]), last = FINE / 2, ticks = [0, 1, 2, 3, 4, 5].map((n) => (n * FINE) / 10);
+      const cycles = (n) => n / FINE;
+      pair.draw(s);
+      bands[0].draw(s.kernel_1, p1);
+      bands[1].draw(s.kernel_2, p2);
+      follow(seed, s.seed);
+      const sentence = panel.draw(readouts, () => 0), said = deadness(readouts);
+      warning.textContent = said;
+      warning.hidden = said === "";
+
+      spectra.axes(0, last, ...roundRange(p1, p2));
+      spectra.line("p1", "convsim-line-one", indexed(p1));
+      spectra.line("p2", "convsim-line-two", indexed(p2));
+      spectra.ticks(ticks, cycles);
+      spectra.end(`Power spectra over 0 to 0.5 cycles per tap: p1 is highest at ${show(cycles(p1.indexOf(Math.max(...p1))), 2)}, ` +
+        `p2 at ${show(cycles(p2.indexOf(Math.max(...p2))), 2)}`);
+
+      // as high as two coinciding peaks would be: the area sinks when the bands part
+      product.axes(0, last, ...roundRange([Math.max(...p1) * Math.max(...p2)]));
+      product.area("product", "convsim-area", indexed(both));
+      const level = product.y(mean);
+      product.put("mean", "line", { class: "convsim-mean", x1: product.x(0), x2: product.x(last), y1: f(level), y2: f(level) });
+      product.put("name", "text", { class: "convsim-tick convsim-strong", x: product.x(last), y: f(level - 6), "text-anchor": "end" },
+        `mean ${show(mean, undefined, 0)}`);
+      product.ticks(ticks, cycles);
+      product.end(`Product of the power spectra; its mean, L CS, is ${show(mean, undefined, 0)}`);
+      return [sentence, said].filter(Boolean).join(". ");
+    }
+
+    const nodes = [
+      h("div", { class: "convsim-row" }, pair.taps, field("Random seed", seed),
+        button("Randomise", () => randomise((view.state().seed + 1) % 2 ** 32))),
+      pair.node,
+      h("div", { class: "convsim-row", role: "group", "aria-label": "Scale" },
+        button("Halve both", () => scale(0.5, "a sixteenth")), button("Double both", () => scale(2, "sixteen times as much")),
+        h("span", { class: "convsim-note" }, "L", h("sub", {}, "CS"), " has degree 4; the normalised form has no scale.")),
+      ...descent.nodes,
+      panel.node,
+      warning,
+      figure(spectra.svg, key("convsim-bg-one", "p₁ = |K̂₁|²"), key("convsim-dash-two", "p₂ = |K̂₂|²"),
+        "over frequency, in cycles per tap"),
+      figure(product.svg, key("convsim-area-swatch", "p₁ p₂"),
+        key("convsim-mean-swatch", h("span", {}, ...subscripted("its mean over the frequencies, which is L_CS")))),
+    ];
+    const stop = () => { descent.halt(""); [spectra, product].forEach((c) => c.stop()); };
     return { nodes, draw, stop, reset: () => descent.halt("") };
   }
 
@@ -762,7 +974,7 @@
     Sharpen: (n) => blur(n).map((r, i) => r.map((v, j) => (2 * i === n - 1 && 2 * j === n - 1 ? 2 : 0) - v)),
     Gabor: gabor,
     Random: (n, which, seed) => {
-      const drawn = uniformNoise(seed, 2 * n * n).map((v) => Math.round(200 * v - 100) / 100);
+      const drawn = randomTaps(seed, 2 * n * n);
       return BINOMIAL[n].map((_, i) => drawn.slice(which * n * n + i * n, which * n * n + i * n + n));
     },
   };
@@ -774,7 +986,7 @@
   }
 
   function imageView(view) {
-    const analyse = imageAnalyser(), panel = readoutPanel();
+    const analyse = imageAnalyser(), panel = mapsPanel();
     const size = select([["3", "3 × 3"], ["5", "5 × 5"]], (value) => {
       const s = view.state(), n = Number(value);
       const fit = (which) => {
@@ -783,7 +995,7 @@
       };
       view.set({ kernel_1: fit(0), kernel_2: fit(1) });
     });
-    const seed = numberInput({ min: 0, max: 2 ** 32 - 1, step: 1, required: true }, (value) => {
+    const seed = seedInput((value) => {
       const s = view.state(), patch = { seed: value };
       [0, 1].filter((w) => presetOf(s, w) === "Random").forEach((w) => {
         patch[`kernel_${w + 1}`] = PRESETS.Random(s.kernel_1.length, w, value);
@@ -853,7 +1065,7 @@
       size.value = String(n);
       follow(seed, s.seed);
       editors.forEach((e) => e.draw(s));
-      panel.draw(readouts, largest);
+      const sentence = panel.draw(readouts, largest);
       let white = 0;
       for (const map of [f1, f2]) for (const v of map.v) white = Math.max(white, Math.abs(v));
       photo.paint(x, (v) => 255 * v);
@@ -883,7 +1095,7 @@
       }
       heat.end(`Eq. 11 on ${w} by ${w} lags: lag (0, 0) gives ${show(readouts.lag_0)}, ` +
         `the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
-      return spoken(readouts, largest);
+      return sentence;
     }
 
     const nodes = [
@@ -903,18 +1115,25 @@
     return { nodes, draw, stop: () => heat.stop() };
   }
 
-  const VIEWS = { // keys: the state a link holds; fixed: what only Python sets
+  const VIEWS = { // keys: the state a link holds; choices: what their names may be; fixed: what only Python sets
     correlation: {
       name: "CorrelationExplorer", title: "Correlation explorer", build: correlationView,
-      keys: ["signal", "kernel", "mode", "position"], fixed: [],
+      keys: ["signal", "kernel", "mode", "position"], choices: { mode: MODES }, fixed: [],
     },
     similarity: {
       name: "SimilarityExplorer", title: "Similarity explorer", build: similarityView,
-      keys: ["kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate"], fixed: ["photograph"],
+      keys: ["kernel_1", "kernel_2", "input", "seed", "loss", "learning_rate"],
+      choices: { input: Object.keys(INPUTS), loss: ["convolutional_similarity", "kernel_similarity"] },
+      fixed: ["photograph"],
     },
     image: {
       name: "ImageExplorer", title: "Image explorer", build: imageView,
-      keys: ["kernel_1", "kernel_2", "seed"], fixed: ["photograph"],
+      keys: ["kernel_1", "kernel_2", "seed"], choices: {}, fixed: ["photograph"],
+    },
+    spectrum: {
+      name: "SpectrumExplorer", title: "Spectrum explorer", build: spectrumView,
+      keys: ["kernel_1", "kernel_2", "loss", "learning_rate", "seed"],
+      choices: { loss: ["convolutional_similarity", "normalized"] }, fixed: [],
     },
   };
 
@@ -1002,10 +1221,9 @@
     `${location.href.split("#")[0]}#convsim=${index}&${keys.map((k) => `${k}=${write(s[k])}`).join("&")}`;
 
   const BOUNDS = { seed: [0, 2 ** 32 - 1], position: [0, 1e6], learning_rate: [1e-6, 10] };
-  const CHOICES = { input: INPUTS, loss: LOSSES, mode: { full: 1, same: 1, valid: 1 } };
 
   /** The value a link gives, if Python would take it too; throws otherwise. */
-  function parse(name, text, like) {
+  function parse(name, text, like, choices) {
     const need = (good) => { if (!good) throw new RangeError(name); };
     const [low, high] = BOUNDS[name] ?? [-1e6, 1e6];
     const number = (t) => {
@@ -1015,8 +1233,8 @@
       return value;
     };
     const list = (t) => t.split(",").map(number);
-    if (CHOICES[name]) {
-      need(Object.hasOwn(CHOICES[name], text));
+    if (choices) {
+      need(choices.includes(text));
       return text;
     }
     if (!Array.isArray(like)) return number(text);
@@ -1027,12 +1245,12 @@
   }
 
   /** Take the state from the address if it is meant for this explorer; false if it is mangled. */
-  function restore(model, keys, el) {
+  function restore(model, { keys, choices }, el) {
     const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
     if (parts.get("convsim") !== String(model.get("_index"))) return true;
     const patch = {};
     try {
-      for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k));
+      for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k), choices[k]);
     } catch {
       return false;
     }
@@ -1068,7 +1286,7 @@
       el.querySelector(".convsim-fallback")?.remove();
       render({ model, el });
       const go = () => {
-        if (restore(model, VIEWS[kind].keys, el)) return;
+        if (restore(model, VIEWS[kind], el)) return;
         el.querySelector(".convsim-footer .convsim-note").textContent = "This link cannot be read.";
       };
       go();

@@ -16,7 +16,8 @@ import traitlets
 
 from convsim.correlation import autocorrelate, cross_correlate
 from convsim.data import photograph
-from convsim.explorers.base import Explorer, Readouts
+from convsim.explorers.base import Explorer, Readouts, tensor
+from convsim.explorers.pair import KernelPair
 from convsim.explorers.traits import (
     LARGEST,
     choice_trait,
@@ -104,7 +105,7 @@ class CorrelationExplorer(Explorer):
 
     def readouts(self) -> Readouts:
         """Return the output, its length, and its value at ``position``."""
-        signal, kernel = _tensor(self.signal), _tensor(self.kernel)
+        signal, kernel = tensor(self.signal), tensor(self.kernel)
         output = cross_correlate(signal, kernel, mode=self.mode).tolist()
         return {
             "output": output,
@@ -113,41 +114,22 @@ class CorrelationExplorer(Explorer):
         }
 
 
-class KernelPair(Explorer):
-    """Two kernels of one size and the similarity of their feature maps, in ``dims`` dimensions."""
+class FeatureMapPair(KernelPair):
+    """Two kernels and the similarity of their feature maps, in ``dims`` dimensions."""
 
     dims: ClassVar[int]
-
-    def __init__(self, **traits: Any) -> None:
-        if "kernel_1" in traits and "kernel_2" in traits:
-            self._checked(traits["kernel_1"], traits["kernel_2"])
-        super().__init__(**traits)
 
     @property
     def signal(self) -> torch.Tensor:
         """The input X, a float64 tensor."""
         raise NotImplementedError
 
-    def set_kernels(self, kernel_1: Any, kernel_2: Any) -> None:
-        """Set both kernels at once, for a change of size.
-
-        A kernel that is set alone brings the other one to its size: cut, or padded with zeros (at
-        the end in one dimension, on all sides in two).
-
-        Raises:
-            traitlets.TraitError: for a kernel that its trait does not take.
-            ValueError: for two sizes.
-        """
-        first, second = self._checked(kernel_1, kernel_2)
-        with self.hold_sync(), self.hold_trait_notifications():
-            self.kernel_1, self.kernel_2 = first, second
-
     def readouts(self) -> Readouts:
         """Return ⟨K1, K2⟩, ⟨F1, F2⟩, their cosines, L_CS and Eq. 11, computed by ``convsim``.
 
         The two cosines are None where a kernel or a feature map is zero.
         """
-        first, second, signal = _tensor(self.kernel_1), _tensor(self.kernel_2), self.signal
+        first, second, signal = tensor(self.kernel_1), tensor(self.kernel_2), self.signal
         correlate = partial(cross_correlate, dims=self.dims)
         maps = correlate(signal, first), correlate(signal, second)
         lags = autocorrelate(signal, max_lag=len(first) - 1, dims=self.dims)
@@ -169,29 +151,8 @@ class KernelPair(Explorer):
             "lag_terms": terms.tolist(),
         }
 
-    @traitlets.observe("kernel_1", "kernel_2")
-    def _match_sizes(self, change: Any) -> None:
-        other = "kernel_2" if change["name"] == "kernel_1" else "kernel_1"
-        if len(change["new"]) != len(getattr(self, other)):
-            setattr(self, other, self._resized(getattr(self, other), len(change["new"])))
 
-    def _checked(self, kernel_1: Any, kernel_2: Any) -> tuple[list, list]:
-        traits = self.traits()
-        first = traits["kernel_1"].validate(self, kernel_1)
-        second = traits["kernel_2"].validate(self, kernel_2)
-        if len(first) != len(second):
-            raise ValueError(
-                f"kernel_1 and kernel_2 must have one size, got {len(first)} and {len(second)}: "
-                "lengthen the shorter one, with zeros for instance"
-            )
-        return first, second
-
-    @staticmethod
-    def _resized(kernel: list, size: int) -> list:
-        raise NotImplementedError
-
-
-class SimilarityExplorer(KernelPair):
+class SimilarityExplorer(FeatureMapPair):
     """Two 1-d kernels, their feature maps, and Eq. 11 lag by lag.
 
     Traits:
@@ -237,14 +198,10 @@ class SimilarityExplorer(KernelPair):
             "constant": lambda: [1.0 for _ in index],
             "photograph": lambda: self.photograph,
         }
-        return _tensor(values[self.input]())
-
-    @staticmethod
-    def _resized(kernel: list, size: int) -> list:
-        return (kernel + [0.0] * size)[:size]
+        return tensor(values[self.input]())
 
 
-class ImageExplorer(KernelPair):
+class ImageExplorer(FeatureMapPair):
     """Two 2-d kernels on a photograph, their feature maps, and Eq. 11 over 2-d lags.
 
     Traits:
@@ -273,7 +230,7 @@ class ImageExplorer(KernelPair):
     @property
     def signal(self) -> torch.Tensor:
         """The input X, a float64 tensor of shape (64, 64)."""
-        return _tensor(self.photograph) / 255
+        return tensor(self.photograph) / 255
 
     @staticmethod
     def _resized(kernel: list, size: int) -> list:
@@ -286,10 +243,6 @@ class ImageExplorer(KernelPair):
             ]
             for i in range(shift, shift + size)
         ]
-
-
-def _tensor(values: list) -> torch.Tensor:
-    return torch.tensor(values, dtype=torch.float64)
 
 
 def _cosine(
