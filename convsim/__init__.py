@@ -1,6 +1,7 @@
 """Convolutional Similarity and feature-map redundancy in convolutional networks."""
 
 from convsim.correlation import autocorrelate, cross_correlate
+from convsim.report import redundancy_report
 from convsim.similarity import (
     convolutional_similarity,
     feature_map_similarity,
@@ -8,6 +9,7 @@ from convsim.similarity import (
     model_similarity,
     similarity_matrix,
 )
+from convsim.spectrum import power_spectrum
 
 __all__ = [
     "autocorrelate",
@@ -16,5 +18,7 @@ __all__ = [
     "feature_map_similarity",
     "kernel_similarity",
     "model_similarity",
+    "power_spectrum",
+    "redundancy_report",
     "similarity_matrix",
 ]

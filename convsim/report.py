@@ -1,0 +1,299 @@
+"""How redundant a network is, layer by layer: its kernels and, given images, its feature maps."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from convsim.correlation import check_tensor
+from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
+from convsim.similarity import convolutional_similarity
+from convsim.table import Table
+
+_SOURCE = (
+    "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); normalised: its scale-free "
+    "mean over pairs of kernels; |cos|: mean over pairs, dead ones left out; –: undefined."
+)
+
+
+@dataclass(frozen=True, repr=False)
+class LayerReport:
+    """One layer in :func:`convsim.redundancy_report`; None is undefined or not measured.
+
+    Attributes:
+        name: the layer's name in ``named_modules``; empty if the model is the layer.
+        kernels: number of kernels, S.
+        channels: channels of a kernel, C: the layer's input channels divided by its groups.
+        groups: number of groups, or None if the file does not say.
+        kernel_size: taps on each spatial axis.
+        weight_norm: Euclidean norm of the weight.
+        similarity: Convolutional Similarity, L_CS.
+        normalized_similarity: its scale-free form, between 0 and 1.
+        kernel_cosine: mean of |cos| over pairs of flattened kernels.
+        dead_kernels: kernels that are zero, which have no cosine.
+        feature_map_cosine: mean of |cos| over pairs of an image's feature maps, and over images.
+        dead_feature_maps: feature maps that are zero, over all images and calls.
+    """
+
+    name: str
+    kernels: int
+    channels: int
+    groups: int | None
+    kernel_size: tuple[int, ...]
+    weight_norm: float
+    similarity: float
+    normalized_similarity: float | None
+    kernel_cosine: float | None
+    dead_kernels: int
+    feature_map_cosine: float | None = None
+    dead_feature_maps: int | None = None
+
+    def __repr__(self) -> str:
+        return repr(_table((self,), "One convolutional layer", _SOURCE))
+
+    def _repr_html_(self) -> str:
+        return _table((self,), "One convolutional layer", _SOURCE)._repr_html_()
+
+
+@dataclass(frozen=True, repr=False)
+class RedundancyReport:
+    """A model's layers, in the order of ``named_modules``; prints as a table.
+
+    Attributes:
+        model: what was measured, in words.
+        layers: one report a convolutional layer.
+        images: shape of the images, or None.
+        note: what the reader has to know about the numbers; may be empty.
+    """
+
+    model: str
+    layers: tuple[LayerReport, ...]
+    images: tuple[int, ...] | None = None
+    note: str = ""
+
+    @property
+    def total_similarity(self) -> float:
+        """Sum of L_CS over the layers, as :func:`convsim.model_similarity` computes it."""
+        return sum(layer.similarity for layer in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON can write it: lists for tuples, None for what is undefined."""
+        layers = [asdict(layer) | {"kernel_size": list(layer.kernel_size)} for layer in self.layers]
+        images = None if self.images is None else list(self.images)
+        return {
+            "model": self.model,
+            "images": images,
+            "note": self.note,
+            "total_similarity": self.total_similarity,
+            "layers": layers,
+        }
+
+    def __repr__(self) -> str:
+        return repr(self._table())
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_()
+
+    def _table(self) -> Table:
+        count = len(self.layers)
+        caption = f"{self.model}: {count} convolutional layer{'s' if count > 1 else ''}"
+        if self.images is not None:
+            caption += f", images of shape {self.images}"
+        source = " ".join(filter(None, (_SOURCE, self.note)))
+        return _table(self.layers, caption, source, total=self.total_similarity)
+
+
+def redundancy_report(model: nn.Module, images: Tensor | None = None) -> RedundancyReport:
+    """Measure every convolutional layer of a model: L_CS, its scale-free form, and cosines.
+
+    Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` is a row; a module used in several places is one
+    row. Weights are measured in float64, cosines at least in float32. With ``images`` the model
+    runs once, in evaluation mode and without gradients, and is left as it was; the feature maps
+    are the layers' outputs, before any activation, and calls of one layer are averaged.
+
+    Args:
+        model: any module with a convolutional layer, TorchScript included.
+        images: a batch that the model accepts, for instance ``(B, C, H, W)``; None leaves the
+            feature maps out.
+
+    Returns:
+        A :class:`convsim.report.RedundancyReport`. A value that is not defined is None: the
+        cosine of a single kernel or of dead ones, the maps of a layer that is not called.
+
+    Raises:
+        ValueError: if the model has no convolutional layer, a weight, the images or a feature
+            map is not finite, or the model refuses the images.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3, groups=2))
+        >>> report = redundancy_report(model, torch.rand(2, 3, 16, 16))
+        >>> [(layer.name, layer.kernels, layer.channels) for layer in report.layers]
+        [('0', 8, 3), ('2', 4, 4)]
+        >>> print(report)
+        Sequential: 2 convolutional layers, images of shape (2, 3, 16, 16)
+        layer  S  C            size   ‖weight‖  L_CS ...
+        0      8  3            3 × 3  ...
+        2      4  4, 2 groups  3 × 3  ...
+        total ...
+    """
+    if not isinstance(model, nn.Module):
+        raise ValueError(
+            f"model is a {type(model).__name__}; expected a torch.nn.Module: build the model, "
+            "load its state_dict if you have one, and pass the model"
+        )
+    convolutions = _convolutions(model)
+    title = _class_name(model)
+    if not convolutions:
+        frozen = isinstance(model, torch.jit.ScriptModule)
+        hint = ", saved without torch.jit.freeze, which hides the layers" if frozen else ""
+        raise ValueError(
+            f"{title} has no Conv1d, Conv2d or Conv3d layer; expected at least one: pass the "
+            f"part of the network that holds the convolutions{hint}"
+        )
+    layers = [
+        _measure_weight(name, module.weight, getattr(module, "groups", None))  # type: ignore[arg-type]
+        for name, module in convolutions
+    ]
+    if images is None:
+        unknown = any(layer.groups is None for layer in layers)
+        note = "A traced model does not keep the number of groups." if unknown else ""
+        return RedundancyReport(title, tuple(layers), note=note)
+    check_tensor(images, "images", axes=2)
+    if any(isinstance(module, torch.jit.ScriptModule) for _, module in convolutions):
+        raise ValueError(
+            f"{title} is TorchScript, whose layers take no hooks; expected a Python module to "
+            "measure feature maps: pass that, or leave images out"
+        )
+    measured = feature_map_cosines(model, dict(convolutions), images)
+    layers = [
+        replace(layer, feature_map_cosine=cosine, dead_feature_maps=dead)
+        for layer, (cosine, dead) in zip(layers, measured, strict=True)
+    ]
+    return RedundancyReport(title, tuple(layers), tuple(images.shape))
+
+
+def weights_report(
+    weights: Iterable[tuple[str, Tensor]], *, model: str, note: str = ""
+) -> RedundancyReport:
+    """Measure weights that come without a model, for instance from a file.
+
+    Args:
+        weights: name and weight, ``(S, C, *kernel_size)``, of each layer.
+        model: what they belong to, in words.
+        note: what the reader has to know about the numbers.
+
+    Raises:
+        ValueError: if there is no weight, or one is not a finite floating-point tensor of 3 to
+            5 axes.
+    """
+    layers = tuple(_measure_weight(name, weight, None) for name, weight in weights)
+    if not layers:
+        raise ValueError(
+            f"{model} holds no convolution weight; expected at least one floating-point tensor "
+            "of 3 to 5 axes whose name ends in 'weight': save the state_dict of the whole model"
+        )
+    return RedundancyReport(model, layers, note=note)
+
+
+def _class_name(module: nn.Module) -> str:
+    return str(getattr(module, "original_name", type(module).__name__))
+
+
+def _convolutions(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    found: dict[object, tuple[str, nn.Module]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            found[module] = name, module
+        elif isinstance(module, torch.jit.ScriptModule):  # of another class, but it keeps the name
+            dims = re.search(r"Conv([123])d", _class_name(module))
+            weight = getattr(module, "weight", None)
+            if dims and isinstance(weight, Tensor) and weight.ndim == int(dims[1]) + 2:
+                # A module with two names is two there, which share the weight.
+                found.setdefault((weight.data_ptr(), weight.shape), (name, module))
+    return list(found.values())
+
+
+def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerReport:
+    if is_lazy(weight) or weight.is_meta:
+        raise ValueError(
+            f"layer {name!r}: its weight holds no numbers yet; expected an initialised one: run "
+            "a lazy model once on a batch, or load the weights of a model on the meta device"
+        )
+    try:
+        check_tensor(weight, "weight", axes=3, check_finite=False)
+        # In float64 no fourth power of a float32 weight overflows.
+        kernels = weight.detach().to("cpu", torch.float64)
+        similarity = float(convolutional_similarity(kernels))
+        if not math.isfinite(similarity):
+            raise ValueError(
+                f"L_CS of weights as large as {float(kernels.abs().max()):.3g} overflows; "
+                "expected weights below 1e70: divide them by a constant"
+            )
+    except ValueError as error:
+        raise ValueError(f"layer {name!r}: {error}") from error
+    flat = kernels.flatten(1)
+    size = flat.abs().amax(1)
+    alive = size > 0
+    # Neither value depends on a kernel's scale, so each kernel is scaled to 1 first.
+    unit = kernels[alive] / size[alive].view(-1, *[1] * (kernels.ndim - 1))
+    defined = len(unit) > 1
+    return LayerReport(
+        name=name,
+        kernels=kernels.shape[0],
+        channels=kernels.shape[1],
+        groups=groups,
+        kernel_size=tuple(kernels.shape[2:]),
+        weight_norm=float(torch.linalg.vector_norm(kernels)),
+        similarity=similarity,
+        normalized_similarity=(
+            float(convolutional_similarity(unit, normalized=True)) if defined else None
+        ),
+        kernel_cosine=mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
+        dead_kernels=int((~alive).sum()),
+    )
+
+
+def _table(
+    layers: Sequence[LayerReport], caption: str, source: str, *, total: float | None = None
+) -> Table:
+    with_images = any(layer.dead_feature_maps is not None for layer in layers)
+    columns = [
+        *(("", "layer"), ("", "S"), ("", "C"), ("", "size")),
+        *(("", "‖weight‖"), ("", "L_CS"), ("", "normalised")),
+        *(("kernels", "|cos|"), ("kernels", "dead")),
+    ]
+    if with_images:
+        columns += [("feature maps", "|cos|"), ("feature maps", "dead")]
+    rows = []
+    for layer in layers:
+        grouped = layer.groups is not None and layer.groups > 1
+        rows.append(
+            (
+                layer.name or "(the model)",
+                str(layer.kernels),
+                f"{layer.channels}, {layer.groups} groups" if grouped else str(layer.channels),
+                " × ".join(map(str, layer.kernel_size)),
+                _number(layer.weight_norm, ".4g"),
+                _number(layer.similarity, ".4g"),
+                _number(layer.normalized_similarity, ".4f"),
+                _number(layer.kernel_cosine, ".4f"),
+                str(layer.dead_kernels),
+                _number(layer.feature_map_cosine, ".4f"),
+                _number(layer.dead_feature_maps, "d"),
+            )[: len(columns)]
+        )
+    if total is not None:
+        rows.append(("total", *[""] * 4, _number(total, ".4g"), *[""] * (len(columns) - 6)))
+    return Table(tuple(columns), tuple(rows), caption, source)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
