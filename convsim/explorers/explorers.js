@@ -149,37 +149,20 @@
     return { h: LENGTH, w: LENGTH, v: Float64Array.from(atob(base64), (c) => c.charCodeAt(0) / 255) };
   }
 
-  /** X and X ⋆ X change less often than the kernels: remember the last ones. */
-  function remembering(make) {
-    let key, value;
-    return (state, reach, ...parts) => {
-      const next = JSON.stringify([reach, ...parts]);
-      if (next !== key) [key, value] = [next, make(state, reach)];
-      return value;
-    };
-  }
-
-  function signalAnalyser() {
-    const input = remembering((state, reach) => {
-      const x = row(INPUTS[state.input][1](state));
-      return { x, lags: autocorrelate(x, 0, reach) };
-    });
+  /** analyse() on a state; X and X ⋆ X change less often than the kernels and are remembered. */
+  function analyser(grid, signal, depends) {
+    let now, x, lags;
     return (s) => {
-      const { x, lags } = input(s, s.kernel_1.length - 1, s.input, s.seed, s.photograph);
-      return { x, ...analyse(row(s.kernel_1), row(s.kernel_2), x, lags) };
+      const reach = s.kernel_1.length - 1, next = JSON.stringify([reach, ...depends.map((k) => s[k])]);
+      if (next !== now) {
+        [now, x] = [next, signal(s)];
+        lags = autocorrelate(x, x.h > 1 ? reach : 0, reach);
+      }
+      return { x, ...analyse(grid(s.kernel_1), grid(s.kernel_2), x, lags) };
     };
   }
-
-  function imageAnalyser() {
-    const input = remembering((state, reach) => {
-      const x = decode(state.photograph);
-      return { x, lags: autocorrelate(x, reach, reach) };
-    });
-    return (s) => {
-      const { x, lags } = input(s, s.kernel_1.length - 1, s.photograph);
-      return { x, ...analyse(square(s.kernel_1), square(s.kernel_2), x, lags) };
-    };
-  }
+  const signalAnalyser = () => analyser(row, (s) => row(INPUTS[s.input][1](s)), ["input", "seed", "photograph"]);
+  const imageAnalyser = () => analyser(square, (s) => decode(s.photograph), ["photograph"]);
 
   const MODES = ["full", "same", "valid"];
 
@@ -659,7 +642,7 @@
       frame = 0;
       run.textContent = "Run";
       message.setAttribute("aria-live", "polite");
-      message.textContent = text;
+      message.replaceChildren(...subscripted(text));
     }
 
     function oneStep() {
@@ -757,7 +740,7 @@
       count.textContent = `N = ${N}`;
       equalisers[0].draw(s.kernel_1);
       equalisers[1].draw(s.kernel_2);
-      node.classList.toggle("convsim-stacked", N > 12);
+      node.classList.toggle("convsim-stacked", N > 8);
       descent.draw(s);
     }
     return { node, equalisers, taps: field("Taps", taps, count), descent, act, draw };
@@ -847,13 +830,13 @@
     const panel = readoutPanel(SPECTRAL_READOUTS), bands = [bandControl(0), bandControl(1)];
     const pair = kernelPair(view, VIEWS.spectrum.choices.loss, (which, kernel, N) => bands[which].fit(kernel, N));
     const { act, descent } = pair;
-    const seed = seedInput(randomise), warning = h("p", { class: "convsim-warning" });
+    const seed = seedInput(randomise), alive = h("p", { class: "convsim-alive" });
     const spectra = chart(160, view.draw), product = chart(150, view.draw);
     pair.equalisers.forEach(({ node }, which) => node.append(bands[which].node));
 
     /** Sets its kernel to a band; otherwise it stands where the kernel's spectrum is highest. */
     function bandControl(which) {
-      const name = `kernel_${which + 1}`, label = `Band of K${"₁₂"[which]}`, value = inline();
+      const name = `kernel_${which + 1}`, label = `Band of K${"₁₂"[which]}, cycles per tap`, value = inline();
       let set = "";
       const is = (kernel) => JSON.stringify(kernel) === set;
       const input = slider({ min: 0, max: 0.5, step: 0.01 }, (frequency) => {
@@ -889,16 +872,17 @@
         `the normalised form is still ${show(after.normalized_similarity)}.`);
     }
 
-    /** What to say of a kernel that is dead, or nearly: small in itself or beside the other. */
-    function deadness({ norm_1, norm_2 }) {
+    /** Whether L_CS is small for a kernel's sake: [a sentence, whether to warn]. */
+    function life({ norm_1, norm_2 }) {
       const norms = [norm_1, norm_2], least = 0.02 * Math.max(1, ...norms);
-      const names = (test) => ["K₁", "K₂"].filter((_, i) => test(norms[i])).join(" and ");
-      const dead = names((n) => n === 0), faint = names((n) => n > 0 && n < least);
-      return [
-        dead && `${dead}: dead, every tap is zero. L_CS is exactly 0 and the normalised form is undefined.`,
-        faint && `${faint}: nearly dead, with a norm below ${show(least)}. L_CS is small because a kernel is, not ` +
-          "because the bands differ, and the normalised form compares shapes that leave hardly a trace.",
-      ].filter(Boolean).join(" ");
+      const names = (low) => ["K₁", "K₂"].filter((_, i) => norms[i] <= low).join(" and ");
+      if (names(0)) return [`Dead: ${names(0)} (every tap is zero). L_CS is exactly 0, the normalised form undefined.`, true];
+      if (names(least)) {
+        return [`Nearly dead: ${names(least)} (norm below ${short(least)}). L_CS is small for that alone; the ` +
+          "normalised form compares shapes that leave hardly a trace.", true];
+      }
+      return ["Alive: both kernels. L_CS is then never 0, for two power spectra always overlap somewhere; " +
+        "it falls as the bands part and as the kernels shrink.", false];
     }
 
     function draw(s) {
@@ -910,9 +894,9 @@
       bands[0].draw(s.kernel_1, p1);
       bands[1].draw(s.kernel_2, p2);
       follow(seed, s.seed);
-      const sentence = panel.draw(readouts, () => 0), said = deadness(readouts);
-      warning.textContent = said;
-      warning.hidden = said === "";
+      const sentence = panel.draw(readouts, () => 0), [said, warn] = life(readouts);
+      alive.replaceChildren(...subscripted(said));
+      alive.classList.toggle("convsim-warning", warn);
 
       spectra.axes(0, last, ...roundRange(p1, p2));
       spectra.line("p1", "convsim-line-one", indexed(p1));
@@ -926,27 +910,27 @@
       product.area("product", "convsim-area", indexed(both));
       const level = product.y(mean);
       product.put("mean", "line", { class: "convsim-mean", x1: product.x(0), x2: product.x(last), y1: f(level), y2: f(level) });
-      product.put("name", "text", { class: "convsim-tick convsim-strong", x: product.x(last), y: f(level - 6), "text-anchor": "end" },
+      product.put("name", "text", { class: "convsim-tick convsim-strong", x: product.x(last), y: f(level < 24 ? level + 15 : level - 6), "text-anchor": "end" },
         `mean ${show(mean, undefined, 0)}`);
       product.ticks(ticks, cycles);
       product.end(`Product of the power spectra; its mean, L CS, is ${show(mean, undefined, 0)}`);
-      return [sentence, said].filter(Boolean).join(". ");
+      return warn ? `${sentence}. ${said.replace("_", " ")}` : sentence;
     }
 
     const nodes = [
       h("div", { class: "convsim-row" }, pair.taps, field("Random seed", seed),
         button("Randomise", () => randomise((view.state().seed + 1) % 2 ** 32))),
       pair.node,
-      h("div", { class: "convsim-row", role: "group", "aria-label": "Scale" },
-        button("Halve both", () => scale(0.5, "a sixteenth")), button("Double both", () => scale(2, "sixteen times as much")),
-        h("span", { class: "convsim-note" }, "L", h("sub", {}, "CS"), " has degree 4; the normalised form has no scale.")),
-      ...descent.nodes,
       panel.node,
-      warning,
+      alive,
       figure(spectra.svg, key("convsim-bg-one", "p₁ = |K̂₁|²"), key("convsim-dash-two", "p₂ = |K̂₂|²"),
-        "over frequency, in cycles per tap"),
+        "over the frequency in cycles per tap"),
       figure(product.svg, key("convsim-area-swatch", "p₁ p₂"),
-        key("convsim-mean-swatch", h("span", {}, ...subscripted("its mean over the frequencies, which is L_CS")))),
+        key("convsim-mean-swatch", h("span", {}, ...subscripted("its mean over the frequencies: L_CS")))),
+      h("div", { class: "convsim-row convsim-middle-row", role: "group", "aria-label": "Scale" },
+        button("Halve both", () => scale(0.5, "a sixteenth")), button("Double both", () => scale(2, "sixteen times as much")),
+        h("span", { class: "convsim-note" }, ...subscripted("Half the taps, a sixteenth of L_CS; the normalised form stays."))),
+      ...descent.nodes,
     ];
     const stop = () => { descent.halt(""); [spectra, product].forEach((c) => c.stop()); };
     return { nodes, draw, stop, reset: () => descent.halt("") };

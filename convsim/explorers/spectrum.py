@@ -34,10 +34,8 @@ class SpectrumExplorer(KernelPair):
     """
 
     _explorer = traitlets.Unicode("spectrum", read_only=True).tag(sync=True)
-    kernel_1 = taps_trait([0, 0.14, 0.51, 0.78, 0.62, 0.12, -0.26, -0.27, -0.08], 1, 16).tag(
-        sync=True
-    )
-    kernel_2 = taps_trait([0, -0.25, -0.07, 0.59, 0.52, -0.3, -0.47, -0.04, 0.06], 1, 16).tag(
+    kernel_1 = taps_trait([-0.03, 0.17, 0.65, 0.82, 0.36, -0.23, -0.34, -0.1], 1, 16).tag(sync=True)
+    kernel_2 = taps_trait([-0.06, -0.28, 0.16, 0.74, 0.07, -0.55, -0.14, 0.07], 1, 16).tag(
         sync=True
     )
     loss = choice_trait(LOSSES).tag(sync=True)
