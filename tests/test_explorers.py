@@ -18,11 +18,16 @@ from IPython.core.formatters import DisplayFormatter
 from scipy.signal import correlate
 
 from convsim.data import photograph
-from convsim.explorers import CorrelationExplorer, ImageExplorer, SimilarityExplorer
+from convsim.explorers import (
+    CorrelationExplorer,
+    ImageExplorer,
+    SimilarityExplorer,
+    SpectrumExplorer,
+)
 from convsim.explorers.base import Explorer
 from convsim.explorers.explorers import INPUTS
 
-EXPLORERS = (CorrelationExplorer, SimilarityExplorer, ImageExplorer)
+EXPLORERS = (CorrelationExplorer, SimilarityExplorer, ImageExplorer, SpectrumExplorer)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -91,6 +96,43 @@ def test_image_readouts_agree_with_scipy(size: int) -> None:
     assert_same(explorer.readouts(), pair_by_scipy(levels / 255, k1, k2))
 
 
+@pytest.mark.parametrize("taps", [1, 2, 5, 16])
+def test_spectrum_readouts_agree_with_scipy(taps: int) -> None:
+    rng = np.random.default_rng(taps)
+    k1, k2 = rng.uniform(-1, 1, (2, taps))
+    readouts = SpectrumExplorer(kernel_1=k1, kernel_2=k2).readouts()
+    a1, a2 = (correlate(k, k, method="direct") for k in (k1, k2))
+    loss = (correlate(k1, k2, method="direct") ** 2).sum()
+    angles = 2j * np.pi * np.outer(np.arange(65) / 128, np.arange(taps))
+    expected = {
+        "convolutional_similarity": loss,
+        "normalized_similarity": loss / np.linalg.norm(a1) / np.linalg.norm(a2),
+        "norm_1": np.linalg.norm(k1),
+        "norm_2": np.linalg.norm(k2),
+        "spectrum_1": abs(np.exp(-angles) @ k1) ** 2,
+        "spectrum_2": abs(np.exp(-angles) @ k2) ** 2,
+    }
+    assert list(readouts) == list(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(readouts[name], value, rtol=1e-11, atol=1e-12, err_msg=name)
+    # the frequencies strictly between 0 and 1/2 stand for two of the 128 points each
+    product = np.multiply(readouts["spectrum_1"], readouts["spectrum_2"])
+    mean = (2 * product.sum() - product[0] - product[-1]) / 128
+    assert readouts["convolutional_similarity"] == pytest.approx(mean, rel=1e-12)
+
+
+def test_halving_divides_the_loss_by_sixteen_and_leaves_the_normalised_form() -> None:
+    explorer = SpectrumExplorer()
+    kernels, before = (explorer.kernel_1, explorer.kernel_2), explorer.readouts()
+    for power in (1, 600):  # after the second no tap can be squared in float64
+        explorer.set_kernels(*([math.ldexp(tap, -power) for tap in k] for k in kernels))
+        after = explorer.readouts()
+        loss = math.ldexp(before["convolutional_similarity"], -4 * power)
+        assert after["convolutional_similarity"] == loss
+        form = before["normalized_similarity"]
+        assert after["normalized_similarity"] == pytest.approx(form, rel=1e-14)
+
+
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize("taps", [1, 2, 3, 4, 12])
 def test_correlation_readouts_agree_with_scipy(mode: str, taps: int) -> None:
@@ -128,6 +170,13 @@ def test_a_zero_kernel_has_no_cosine() -> None:
     assert readouts["feature_map_similarity"] == 0
 
 
+def test_a_zero_kernel_has_no_normalised_form() -> None:
+    for kernels in ([[0, 0], [1, 2]], [[1, 2], [0, 0]], [[0, 0], [0, 0]]):
+        readouts = SpectrumExplorer(kernel_1=kernels[0], kernel_2=kernels[1]).readouts()
+        assert readouts["normalized_similarity"] is None
+        assert readouts["convolutional_similarity"] == 0
+
+
 def test_a_kernel_set_alone_brings_the_other_to_its_size() -> None:
     explorer = SimilarityExplorer(kernel_1=[1, 2, 3], kernel_2=[4, 5, 6])
     explorer.kernel_1 = [1, 2]
@@ -135,6 +184,7 @@ def test_a_kernel_set_alone_brings_the_other_to_its_size() -> None:
     explorer.kernel_2 = [1, 2, 3, 4]
     assert explorer.kernel_1 == [1.0, 2.0, 0.0, 0.0]
     assert SimilarityExplorer(kernel_1=[1, 2]).kernel_2 == [0.5, 1.0]
+    assert SpectrumExplorer(kernel_1=[1, 2]).kernel_2 == SpectrumExplorer().kernel_2[:2]
 
     image = ImageExplorer()
     image.kernel_1 = np.ones((5, 5))
@@ -157,8 +207,9 @@ def test_set_kernels_changes_both_at_once() -> None:
     text = r"must have one size, got 2 and 3: lengthen the shorter one"
     with pytest.raises(ValueError, match=text):
         explorer.set_kernels([1, 2], [1, 2, 3])
-    with pytest.raises(ValueError, match=text):
-        SimilarityExplorer(kernel_1=[1, 2], kernel_2=[1, 2, 3])
+    for explorer_type in (SimilarityExplorer, SpectrumExplorer):
+        with pytest.raises(ValueError, match=text):
+            explorer_type(kernel_1=[1, 2], kernel_2=[1, 2, 3])
     assert explorer.kernel_1 == [1.0, 2.0]
 
 
@@ -279,6 +330,11 @@ NAN = math.nan
         (SimilarityExplorer, "seed", 1.5, "replace 1.5 with a whole number"),
         (SimilarityExplorer, "learning_rate", 0, "a number from 1e-06 to 10, got 0: choose a number from 1e-06 to 10"),
         (SimilarityExplorer, "photograph", [1.0], "a list of 64 finite numbers, got [1.0]: it has 1 values"),
+        (SpectrumExplorer, "kernel_1", LONG, "a list of 1 to 16 finite numbers, got [0, 1, 2, 3, 4, 5, ...]: it has 17 values"),
+        (SpectrumExplorer, "kernel_2", [1, NAN], "got [1, nan]: replace nan with a finite number"),
+        (SpectrumExplorer, "loss", "kernel_similarity", "one of 'convolutional_similarity', 'normalized', got 'kernel_similarity': choose one"),
+        (SpectrumExplorer, "learning_rate", 11, "a number from 1e-06 to 10, got 11: choose a number from 1e-06 to 10"),
+        (SpectrumExplorer, "seed", 2**32, "a whole number from 0 to 4294967295, got 4294967296"),
         (CorrelationExplorer, "mode", "circular", "one of 'full', 'same', 'valid', got 'circular'"),
         (CorrelationExplorer, "position", "first", "a whole number from 0 to 1000000, got 'first': replace 'first'"),
         (CorrelationExplorer, "kernel", [1] * 13, "kernel has 13 taps and signal 12 values, expected a kernel that is no longer than the signal: shorten"),

@@ -9,6 +9,7 @@ from convsim.explorers.base import Readouts, tensor
 from convsim.explorers.pair import KernelPair
 from convsim.explorers.traits import choice_trait, number_trait, taps_trait, whole_trait
 from convsim.similarity import convolutional_similarity
+from convsim.spectrum import power_spectrum
 
 LOSSES = ("convolutional_similarity", "normalized")
 SIZE = 128  # points of the Fourier transform in the readouts
@@ -50,7 +51,7 @@ class SpectrumExplorer(KernelPair):
         The normalised form is None where a kernel is zero. Frequencies are in cycles per tap.
         """
         weight = torch.stack([tensor(self.kernel_1), tensor(self.kernel_2)]).unsqueeze(1)
-        spectra = torch.fft.rfft(weight.squeeze(1), SIZE).abs().square()
+        spectra = power_spectrum(weight, size=SIZE)[:, : SIZE // 2 + 1]
         norm_1, norm_2 = torch.linalg.vector_norm(weight, dim=(1, 2)).tolist()
         largest = weight.abs().amax(dim=2, keepdim=True)
         # scale-free, so the largest tap may be 1: then no power of a small one underflows
