@@ -36,9 +36,9 @@ class LayerReport:
         weight_norm: Euclidean norm of the weight.
         similarity: Convolutional Similarity, L_CS.
         normalized_similarity: its scale-free form, between 0 and 1.
-        kernel_cosine: mean of |cos| over pairs of flattened kernels.
+        kernel_cosine: mean absolute cosine of pairs of flattened kernels.
         dead_kernels: kernels that are zero, which have no cosine.
-        feature_map_cosine: mean of |cos| over pairs of an image's feature maps, and over images.
+        feature_map_cosine: mean absolute cosine of pairs of an image's feature maps.
         dead_feature_maps: feature maps that are zero, over all images and calls.
     """
 
@@ -124,8 +124,8 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
             feature maps out.
 
     Returns:
-        A :class:`convsim.report.RedundancyReport`. A value that is not defined is None: the
-        cosine of a single kernel or of dead ones, the maps of a layer that is not called.
+        A :class:`convsim.report.RedundancyReport`. What is not defined is None, such as the
+        cosine of a single kernel, of dead ones, or of the maps of a layer that is not called.
 
     Raises:
         ValueError: if the model has no convolutional layer, a weight, the images or a feature
