@@ -1,6 +1,7 @@
-"""Time Convolutional Similarity, forward and backward, against its pairwise definition.
+"""Time Convolutional Similarity, forward and backward, against everything it could be.
 
-Run with ``python benchmarks/similarity.py``; ``--kernels`` and ``--channels`` set S and C.
+``make bench`` runs the whole grid and writes the record that the book shows; with ``--quick`` only
+the small shapes run, and nothing is written.
 """
 
 from __future__ import annotations
@@ -9,13 +10,33 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
+from torchvision.models import resnet18
+from tqdm.auto import tqdm
 
-from convsim import convolutional_similarity
-from convsim.experiments.record import hardware_in_words
+from convsim import convolutional_similarity, cross_correlate, model_similarity
+from convsim.experiments.record import RESULTS, write_record
+from convsim.spectrum import sum_over_pairs
+
+# (S, C, N): widths at 3 × 3, kernel sizes at 64 × 64, and a first layer with large kernels.
+GRID = (
+    *((s, s, 3) for s in (4, 8, 16, 32, 64, 128, 256, 512)),
+    *((64, 64, n) for n in (1, 5, 7, 9, 11)),
+    (64, 3, 11),
+)
+DECADE = (256, 512, 1024, 2560)  # for the exponents: large enough that arithmetic dominates
+
+
+def weight_decay(weight: Tensor) -> Tensor:
+    return (weight * weight).sum()
 
 
 def pairwise(weight: Tensor) -> Tensor:
@@ -30,37 +51,195 @@ def pairwise(weight: Tensor) -> Tensor:
     return total
 
 
-def seconds(loss: Callable[[Tensor], Tensor], weight: Tensor, repeats: int) -> float:
-    """Median time of one forward and backward pass, in seconds."""
-    times = []
-    for _ in range(repeats):
-        weight.grad = None
+def loops(weight: Tensor) -> Tensor:
+    """Equation 10 as it reads: four sums, one correlation each."""
+    kernels, channels = weight.shape[:2]
+    total = weight.new_zeros(())
+    for i in range(kernels):
+        for j in range(i + 1, kernels):
+            for c1 in range(channels):
+                for c2 in range(channels):
+                    lags = cross_correlate(weight[i, c1], weight[j, c2], dims=2)
+                    total = total + lags.square().sum()
+    return total
+
+
+def ocnn(weight: Tensor) -> Tensor:
+    """Penalty of Wang et al. (2020) at stride 1: ‖Conv(K, K) - I‖², summed over channels first."""
+    padding = weight.shape[-1] - 1
+    lags = conv2d(weight, weight, padding=padding)
+    target = torch.zeros_like(lags)
+    target[:, :, padding, padding] = torch.eye(len(weight), device=weight.device)
+    return (lags - target).square().sum()
+
+
+@dataclass(frozen=True)
+class Form:
+    """A loss, and the largest number of multiplications for which it is worth waiting."""
+
+    loss: Callable[[Tensor], Tensor]
+    applies: Callable[[int, int, int], bool]
+
+
+FORMS = {
+    "weight decay": Form(weight_decay, lambda s, c, n: True),
+    "convolutional_similarity": Form(convolutional_similarity, lambda s, c, n: True),
+    "Gram matrix": Form(lambda w: sum_over_pairs(w, "gram"), lambda s, c, n: True),
+    "FFT": Form(lambda w: sum_over_pairs(w, "fft"), lambda s, c, n: True),
+    "OCNN": Form(ocnn, lambda s, c, n: s * s * c * n**4 < 2e9),
+    "pairwise conv2d": Form(pairwise, lambda s, c, n: s * c <= 64 * 64 and n <= 3),
+    "loops": Form(loops, lambda s, c, n: s * c <= 8 * 8 and n <= 3),
+}
+
+
+@dataclass(frozen=True)
+class BenchmarkSettings:
+    """What identifies a run of the benchmark."""
+
+    device: str
+    threads: int
+    dtype: str = "float32"
+
+
+def seconds(step: Callable[[], Any], device: torch.device) -> list[float]:
+    """Durations of repeated steps: many of a short one, one of a very long one."""
+    durations: list[float] = []
+    while len(durations) < 3 or (sum(durations) < 1.0 and len(durations) < 500):
         start = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        durations.append(time.perf_counter() - start)
+        if durations[0] > 2.0:
+            break
+    warm_up = min(10, len(durations) // 3)
+    return durations[warm_up:]
+
+
+def forward_backward(loss: Callable[[Tensor], Tensor], weight: Tensor) -> Callable[[], None]:
+    def step() -> None:
+        weight.grad = None
         loss(weight).backward()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+
+    return step
+
+
+def random_weight(s: int, c: int, n: int, device: torch.device) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(s, c, n, n, generator=generator).to(device).requires_grad_()
+
+
+def peak_extra_bytes(loss: Callable[[Tensor], Tensor], weight: Tensor) -> int:
+    """Most memory held at once by a forward and backward pass, beside the weight itself."""
+    step = forward_backward(loss, weight)
+    step()
+    weight.grad = None
+    if weight.is_cuda:
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        step()
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        step()
+    held = peak = 0
+    for event in profile.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+def exponent(axis: str, device: torch.device) -> float:
+    """Slope of log time against log size over a decade of S, or of C."""
+    medians = []
+    for size in DECADE:
+        s, c = (size, 256) if axis == "S" else (256, size)
+        weight = random_weight(s, c, 3, device)
+        step = forward_backward(convolutional_similarity, weight)
+        medians.append(statistics.median(seconds(step, device)))
+    return float(np.polyfit(np.log(DECADE), np.log(medians), 1)[0])
+
+
+def measure(device: torch.device, grid: tuple[tuple[int, int, int], ...]) -> dict[str, Any]:
+    """Medians in milliseconds, peak memory, exponents, and a whole ResNet-18."""
+    times, memory = [], []
+    for s, c, n in tqdm(grid, unit="shape"):
+        weight = random_weight(s, c, n, device)
+        for name, form in FORMS.items():
+            if form.applies(s, c, n):
+                durations = seconds(forward_backward(form.loss, weight), device)
+                times.append(
+                    {
+                        "form": name,
+                        "shape": [s, c, n],
+                        "median_ms": 1e3 * statistics.median(durations),
+                        "repeats": len(durations),
+                    }
+                )
+        memory.append(
+            {
+                "shape": [s, c, n],
+                "weight_bytes": weight.nbytes,
+                "gram_bytes": 4 * s * n**4,
+                "peak_extra_bytes": peak_extra_bytes(convolutional_similarity, weight),
+            }
+        )
+    network = resnet18().to(device)
+    whole = seconds(lambda: model_similarity(network).backward(), device)
+    return {
+        "times": times,
+        "memory": memory,
+        "exponent_S": exponent("S", device),
+        "exponent_C": exponent("C", device),
+        "resnet18_ms": 1e3 * statistics.median(whole),
+    }
+
+
+def report(metrics: dict[str, Any]) -> str:
+    """Medians as a table, one line a shape, and the ratios to weight decay."""
+    shapes = list(dict.fromkeys(tuple(row["shape"]) for row in metrics["times"]))
+    cells = {(row["form"], tuple(row["shape"])): row["median_ms"] for row in metrics["times"]}
+    lines = ["(S, C, N)".ljust(16) + "".join(name[:16].rjust(18) for name in FORMS)]
+    for shape in shapes:
+        values = (cells.get((name, shape)) for name in FORMS)
+        cell = ("-" if value is None else f"{value:.3f} ms" for value in values)
+        ratio = cells["convolutional_similarity", shape] / cells["weight decay", shape]
+        lines.append(
+            str(shape).ljust(16) + "".join(c.rjust(18) for c in cell) + f"   × {ratio:.2f}"
+        )
+    if "exponent_S" in metrics:
+        lines.append(
+            f"exponent in S {metrics['exponent_S']:.2f}, in C {metrics['exponent_C']:.2f}; "
+            f"model_similarity of a ResNet-18: {metrics['resnet18_ms']:.1f} ms"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernels", type=int, default=64, help="S")
-    parser.add_argument("--channels", type=int, default=64, help="C")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the record")
+    parser.add_argument("--quick", action="store_true", help="small shapes only, no record")
     arguments = parser.parse_args()
-    torch.manual_seed(0)
-    weight = torch.randn(arguments.kernels, arguments.channels, 3, 3, requires_grad=True)
-
-    exact, expected = convolutional_similarity(weight), pairwise(weight)
-    difference = abs(exact.item() / expected.item() - 1)
-    seconds(convolutional_similarity, weight, repeats=20)  # warm up
-    linear = seconds(convolutional_similarity, weight, repeats=200)
-    quadratic = seconds(pairwise, weight, repeats=1)
-
-    print(f"weight {tuple(weight.shape)}, float32, {hardware_in_words(weight.device)}")
-    print(f"pairwise conv2d          {quadratic * 1e3:12.2f} ms   (1 run)")
-    print(f"convolutional_similarity {linear * 1e3:12.2f} ms   (median of 200)")
-    print(
-        f"ratio {quadratic / linear:,.0f}; the two values differ by {difference:.1e} of their size"
+    device = torch.device(arguments.device)
+    started = datetime.now(timezone.utc)
+    if arguments.quick:
+        print(report(measure(device, GRID[:4])))
+        return
+    metrics = measure(device, GRID)
+    print(report(metrics))
+    path = write_record(
+        "benchmark",
+        BenchmarkSettings(device.type, torch.get_num_threads()),
+        metrics,
+        data="random weights from N(0, 1), seed 0",
+        started=started,
+        device=device,
+        folder=arguments.results,
     )
+    print(f"recorded in {path}")
 
 
 if __name__ == "__main__":

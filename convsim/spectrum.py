@@ -9,6 +9,7 @@ so it is written out here; autograd's own would keep several copies of the weigh
 
 from __future__ import annotations
 
+import inspect
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -19,8 +20,8 @@ from convsim.correlation import check_tensor
 
 Form = Literal["gram", "fft"]
 
-# Beyond this many taps T the T² products of a Gram matrix cost more than an FFT.
-MOST_TAPS_FOR_GRAM = 64
+# Up to this many taps T, one product with a 0/1 matrix adds up equal lags fastest.
+_MOST_TAPS_FOLDED_BY_MATRIX = 27
 _FFT_CHUNK = 2**20  # real numbers transformed at a time, so that memory stays bounded
 
 
@@ -60,10 +61,10 @@ def others(rows: Tensor) -> Tensor:
     Running sums from both ends: nothing is subtracted, so a small row beside a large one keeps
     its digits.
     """
-    pad = torch.nn.functional.pad
-    before = pad(rows.cumsum(0)[:-1], (0, 0, 1, 0))
-    after = pad(rows.flip(0).cumsum(0)[:-1], (0, 0, 1, 0)).flip(0)
-    return before + after
+    before, after = rows.cumsum(0), rows.flip(0).cumsum(0).flip(0)
+    if len(rows) == 1:
+        return torch.zeros_like(rows)
+    return torch.cat((after[1:2], before[:-2] + after[2:], before[-2:-1]))
 
 
 def power_spectrum(weight: Tensor, *, size: int | None = None) -> Tensor:
@@ -129,7 +130,7 @@ class _SumOverPairs(torch.autograd.Function):
     def forward(weight: Tensor, form: Form) -> tuple[Tensor, Tensor]:
         rows = _sum_along_lags(weight, form)
         gradient = others(rows)  # of the loss with respect to rows
-        return (rows * gradient).sum() / 2, gradient
+        return torch.dot(rows.flatten(), gradient.flatten()) / 2, gradient
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Form], output: tuple[Tensor, Tensor]) -> None:
@@ -145,11 +146,16 @@ class _SumOverPairs(torch.autograd.Function):
         return _weight_gradient(weight, gradient * rows_gradient, ctx.form), None
 
 
+# Function.apply asks for the signature of forward each time; kept here, it costs a look-up.
+for _node in (_Autocorrelations, _SumOverPairs):
+    _node.forward.__signature__ = inspect.signature(_node.forward)  # type: ignore[attr-defined,union-attr]
+
+
 def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:
     if form == "gram":
         taps = weight.flatten(2)
-        gram = taps.transpose(1, 2) @ taps  # (S, T, T): products summed over channels
-        return gram.flatten(1) @ _fold(weight.shape[2:], weight.dtype, weight.device)
+        gram = torch.bmm(taps.transpose(1, 2), taps)  # (S, T, T): products summed over channels
+        return _add_up_lags(gram, weight.shape[2:])
     axes, sizes = _transform(weight)
     power: Any = sum(
         torch.fft.rfftn(part, s=sizes, dim=axes).abs().square().sum(dim=1)
@@ -167,9 +173,7 @@ def _weight_gradient(weight: Tensor, gradient: Tensor, form: Form) -> Tensor:
         taps = weight.flatten(2)
         # Reversing the flat order of lags negates each of them.
         both = gradient + gradient.flip(1)
-        per_pair = both @ _fold(weight.shape[2:], weight.dtype, weight.device).T
-        square = per_pair.unflatten(1, (taps.shape[2], taps.shape[2]))
-        return (taps @ square).reshape(weight.shape)
+        return torch.bmm(taps, _spread_lags(both, weight.shape[2:])).view(weight.shape)
     axes, sizes = _transform(weight)
     lags = gradient.unflatten(1, sizes)
     # The transform of g[n] + g[-n] is real: twice the real part of the transform of g.
@@ -183,7 +187,10 @@ def _weight_gradient(weight: Tensor, gradient: Tensor, form: Form) -> Tensor:
 
 
 def _choose_form(weight: Tensor) -> Form:
-    return "gram" if weight.shape[2:].numel() <= MOST_TAPS_FOR_GRAM else "fft"
+    # A Gram matrix takes T numbers where the kernel takes C. With many taps and few channels
+    # the transform is smaller, and faster.
+    taps, channels = weight.shape[2:].numel(), weight.shape[1]
+    return "gram" if taps <= max(64, 4 * channels) else "fft"
 
 
 def _transform(weight: Tensor) -> tuple[tuple[int, ...], list[int]]:
@@ -196,18 +203,48 @@ def _channel_chunks(weight: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
     return weight.split(max(1, _FFT_CHUNK // per_channel), dim=1)
 
 
-@lru_cache(maxsize=64)
-def _fold(size: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """0/1 matrix ``(T², L)`` that adds up tap pairs, row-major, along equal lags.
+def _add_up_lags(gram: Tensor, size: torch.Size) -> Tensor:
+    """``(S, T, T)`` products of tap pairs, added up along equal lags: ``(S, L)``.
 
-    A product with it, unlike ``index_add``, gives the same bits each time on a GPU, too.
+    Neither way uses ``index_add``, whose order of summation on a GPU changes from run to run.
     """
+    taps = size.numel()
+    if taps <= _MOST_TAPS_FOLDED_BY_MATRIX:
+        return gram.flatten(1) @ _fold(size, gram.dtype, gram.device)
+    lags = gram.view(-1, *size, *size)
+    for axis, n in enumerate(size):
+        # Axis 1 and its partner go last, the partner reversed, so that lags are antidiagonals;
+        # padding each row by its length and reading on one short skews them into columns.
+        lags = lags.movedim((1, 1 + len(size) - axis), (-2, -1)).flip(-1)
+        rows = torch.nn.functional.pad(lags, (0, n)).flatten(-2)[..., :-n]
+        lags = rows.unflatten(-1, (n, 2 * n - 1)).sum(-2)
+    return lags.flatten(1)
+
+
+def _spread_lags(lags: Tensor, size: torch.Size) -> Tensor:
+    """The adjoint: ``(S, L)`` lags to the ``(S, T, T)`` tap pairs that have them."""
+    taps = size.numel()
+    if taps <= _MOST_TAPS_FOLDED_BY_MATRIX:
+        per_pair = lags @ _fold(size, lags.dtype, lags.device).T
+    else:
+        per_pair = lags[:, _lag_of_tap_pair(size, lags.device)]
+    return per_pair.unflatten(1, (taps, taps))
+
+
+@lru_cache(maxsize=64)
+def _lag_of_tap_pair(size: torch.Size, device: torch.device) -> Tensor:
+    """Flat index of the lag between each pair of taps, pairs in row-major order: ``(T²,)``."""
     index = torch.zeros((1, 1), dtype=torch.long)
-    lags = 1
     for n in size:
         position = torch.arange(n)
         lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
         index = index[:, None, :, None] * (2 * n - 1) + lag[None, :, None, :]
         index = index.reshape(index.shape[0] * n, -1)
-        lags *= 2 * n - 1
-    return torch.nn.functional.one_hot(index.flatten(), lags).to(device, dtype)
+    return index.flatten().to(device)
+
+
+@lru_cache(maxsize=64)
+def _fold(size: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """0/1 matrix ``(T², L)`` that adds up tap pairs along equal lags."""
+    lags = torch.Size(2 * n - 1 for n in size).numel()
+    return torch.nn.functional.one_hot(_lag_of_tap_pair(size, device), lags).to(dtype)

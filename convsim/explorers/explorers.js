@@ -837,22 +837,20 @@
     /** Sets its kernel to a band; otherwise it stands where the kernel's spectrum is highest. */
     function bandControl(which) {
       const name = `kernel_${which + 1}`, label = `Band of K${"₁₂"[which]}, cycles per tap`, value = inline();
-      let set = "";
-      const is = (kernel) => JSON.stringify(kernel) === set;
-      const input = slider({ min: 0, max: 0.5, step: 0.01 }, (frequency) => {
+      const like = (N, size) => band(Number(input.value), N, Math.min(size, 1e6) || 1);
+      const input = slider({ min: 0, max: 0.5, step: 0.01 }, () => {
         const kernel = view.state()[name];
-        act({ [name]: make(frequency, kernel.length, norm(kernel)) });
+        act({ [name]: like(kernel.length, norm(kernel)) });
       });
-      function make(frequency, N, size) {
-        const kernel = band(frequency, N, Math.min(size, 1e6) || 1);
-        set = JSON.stringify(kernel);
-        return kernel;
+      function is(kernel) {
+        const size = norm(kernel), wanted = like(kernel.length, size);
+        return kernel.length > 1 && kernel.every((tap, n) => Math.abs(tap - wanted[n]) < 1e-9 * size);
       }
-      const fit = (kernel, N) => (is(kernel) ? make(Number(input.value), N, norm(kernel)) : resized(kernel, N));
+      const fit = (kernel, N) => (is(kernel) ? like(N, norm(kernel)) : resized(kernel, N));
       function draw(kernel, p) {
         const top = Math.max(...p), peak = p.indexOf(top) / FINE, flat = !(Math.min(...p) < (1 - 1e-9) * top);
         if (!is(kernel)) follow(input, peak);
-        value.textContent = is(kernel) ? `centre ${show(Number(input.value), 2)}` : flat ? "flat" : `peak ${show(peak, 2)}`;
+        value.textContent = flat ? "flat" : is(kernel) ? `centre ${show(Number(input.value), 2)}` : `peak ${show(peak, 2)}`;
       }
       return { node: field(label, input, value), fit, draw };
     }
