@@ -900,16 +900,18 @@
       spectra.line("p1", "convsim-line-one", indexed(p1));
       spectra.line("p2", "convsim-line-two", indexed(p2));
       spectra.ticks(ticks, cycles);
-      spectra.end(`Power spectra over 0 to 0.5 cycles per tap: p1 is highest at ${show(cycles(p1.indexOf(Math.max(...p1))), 2)}, ` +
-        `p2 at ${show(cycles(p2.indexOf(Math.max(...p2))), 2)}`);
+      const highest = (p) => show(cycles(p.indexOf(Math.max(...p))), 2);
+      spectra.end("Power spectra over 0 to 0.5 cycles per tap: " +
+        `p1 is highest at ${highest(p1)}, p2 at ${highest(p2)}`);
 
       // as high as two coinciding peaks would be: the area sinks when the bands part
       product.axes(0, last, ...roundRange([Math.max(...p1) * Math.max(...p2)]));
       product.area("product", "convsim-area", indexed(both));
       const level = product.y(mean);
-      product.put("mean", "line", { class: "convsim-mean", x1: product.x(0), x2: product.x(last), y1: f(level), y2: f(level) });
-      product.put("name", "text", { class: "convsim-tick convsim-strong", x: product.x(last), y: f(level < 24 ? level + 15 : level - 6), "text-anchor": "end" },
-        `mean ${show(mean, undefined, 0)}`);
+      product.put("mean", "line", { class: "convsim-mean",
+        x1: product.x(0), x2: product.x(last), y1: f(level), y2: f(level) });
+      product.put("name", "text", { class: "convsim-tick convsim-strong", "text-anchor": "end",
+        x: product.x(last), y: f(level < 24 ? level + 15 : level - 6) }, `mean ${show(mean, undefined, 0)}`);
       product.ticks(ticks, cycles);
       product.end(`Product of the power spectra; its mean, L CS, is ${show(mean, undefined, 0)}`);
       return warn ? `${sentence}. ${said.replace("_", " ")}` : sentence;
