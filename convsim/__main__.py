@@ -7,18 +7,18 @@ import json
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from convsim.experiments import pairs
+from convsim.experiments import descent, pairs
 from convsim.experiments.record import RESULTS, read_record, record_path
 from convsim.report import RedundancyReport, redundancy_report, weights_report
 
@@ -28,7 +28,13 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(pairs.TABLES)}.")]
+# Name on the command line: what the records are called, the runs, and how to run them.
+EXPERIMENTS: dict[str, tuple[str, tuple[Any, ...], Callable[..., None]]] = {
+    **{table: ("pairs", rows, pairs.run) for table, rows in pairs.TABLES.items()},
+    "descent": ("descent", descent.DESCENT, descent.run),
+    "floor": ("floor", descent.FLOOR, descent.run),
+}
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(EXPERIMENTS)}.")]
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
 Model = Annotated[
     str, typer.Argument(help="A .safetensors or TorchScript file, or a torchvision model's name.")
@@ -40,22 +46,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def run(name: Name, results: Results = RESULTS) -> None:
     """Run what is not recorded yet. Stop it at any time: finished runs are kept."""
-    rows = _rows(name)
-    pairs.run(rows, folder=results)
+    _, rows, run_rows = _experiment(name)
+    run_rows(rows, folder=results)
     status(name, results)
 
 
 @app.command()
 def status(name: Name, results: Results = RESULTS) -> None:
     """List the runs of an experiment, done and missing."""
-    for row in _rows(name):
-        path = record_path("pairs", row, results)
+    records, rows, _ = _experiment(name)
+    for row in rows:
+        path = record_path(records, row, results)
         if path.exists():
             record = read_record(path)
             note = f"done     {path.name}  {record.started}  {record.seconds:.0f} s"
         else:
             note = "missing"
-        typer.echo(f"{row.loss}, {row.padding}, N={row.taps:<2} {row.optimizer:<4}  {note}")
+        typer.echo(f"{str(row):<48}  {note}")
 
 
 @app.command()
@@ -168,10 +175,10 @@ def _is_torchscript(path: Path) -> bool:
     return {"code", "constants.pkl"} <= inner
 
 
-def _rows(name: str) -> tuple[pairs.PairSettings, ...]:
-    if name not in pairs.TABLES:
-        raise typer.BadParameter(f"{name!r} is no experiment; expected {', '.join(pairs.TABLES)}")
-    return pairs.TABLES[name]
+def _experiment(name: str) -> tuple[str, tuple[Any, ...], Callable[..., None]]:
+    if name not in EXPERIMENTS:
+        raise typer.BadParameter(f"{name!r} is no experiment; expected {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]
 
 
 def main() -> None:

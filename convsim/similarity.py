@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from convsim.correlation import check_dims, check_pair, check_tensor
 from convsim.spectrum import check_weight, kernel_autocorrelations, others, sum_over_pairs
 
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
 
 def feature_map_similarity(
     f1: Tensor, f2: Tensor, *, dims: int = 1, check_finite: bool = True
@@ -160,6 +162,22 @@ def model_similarity(model: nn.Module) -> Tensor:
         >>> model_similarity(model).item() > 0
         True
     """
+    layers = convolutional_layers(model)
+    total = layers[0][1].weight.new_zeros(())
+    for name, layer in layers:
+        try:
+            total = total + convolutional_similarity(layer.weight).to(total)
+        except ValueError as error:
+            raise ValueError(f"layer {name!r}: {error}") from error
+    return total
+
+
+def convolutional_layers(model: nn.Module) -> list[tuple[str, Convolution]]:
+    """Names and modules of a model's ``Conv1d``, ``Conv2d`` and ``Conv3d``, each once, in order.
+
+    Raises:
+        ValueError: if there is none.
+    """
     layers = [
         (name, module)
         for name, module in model.named_modules()
@@ -170,13 +188,7 @@ def model_similarity(model: nn.Module) -> Tensor:
             f"{type(model).__name__} has no Conv1d, Conv2d or Conv3d layer; expected at least "
             "one: pass the part of the network that holds the convolutions"
         )
-    total = layers[0][1].weight.new_zeros(())
-    for name, layer in layers:
-        try:
-            total = total + convolutional_similarity(layer.weight).to(total)
-        except ValueError as error:
-            raise ValueError(f"layer {name!r}: {error}") from error
-    return total
+    return layers
 
 
 def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_finite: bool) -> Tensor:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from convsim.__main__ import app
+from convsim.__main__ import EXPERIMENTS, app
 from convsim.experiments import pairs
 from convsim.experiments.record import (
     RESULTS,
@@ -94,7 +94,7 @@ def test_the_books_records_are_named_by_their_settings() -> None:
 
 def test_command_runs_once_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = tuple(replace(row, episodes=3, iterations=2) for row in pairs.TABLES["table1"])
-    monkeypatch.setitem(pairs.TABLES, "table1", rows)
+    monkeypatch.setitem(EXPERIMENTS, "table1", ("pairs", rows, pairs.run))
     runner = CliRunner()
     before = runner.invoke(app, ["status", "table1", "--results", str(tmp_path)])
     assert before.stdout.count("missing") == 6
@@ -109,4 +109,7 @@ def test_command_runs_once_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_command_names_what_it_knows() -> None:
     result = CliRunner().invoke(app, ["run", "table9"])
     assert result.exit_code == 2
-    assert "'table9' is no experiment; expected table1, table2, table3, table6" in result.output
+    assert (
+        "'table9' is no experiment; expected table1, table2, table3, table6, descent"
+        in result.output
+    )

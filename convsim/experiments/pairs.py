@@ -52,6 +52,9 @@ class PairSettings:
     signal_length: int = 64
     seed: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.loss}, {self.padding}, N={self.taps}, {self.optimizer}"
+
 
 # Hyper-parameters of the paper: Table 7 for Table 1, Table 8 for Tables 2 and 3 (one experiment,
 # two tables), Table 9 for Table 6. Its first two rows are N = 3.
@@ -99,7 +102,7 @@ def run(rows: Sequence[PairSettings], *, folder: Path = RESULTS, progress: bool 
     total = sum(row.iterations for row in missing)
     with tqdm(total=total, unit="step", disable=not progress or not missing) as bar:
         for row in missing:
-            bar.set_description(f"{row.loss}, {row.padding}, N={row.taps}, {row.optimizer}")
+            bar.set_description(str(row))
             started = datetime.now(timezone.utc)
             metrics = measure(row, bar)
             data = (

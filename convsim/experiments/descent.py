@@ -1,0 +1,170 @@
+"""What a descent on Convolutional Similarity does to whole layers: shrinking, and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from convsim.experiments.record import RESULTS, record_path, write_record
+from convsim.models import ShallowCNN
+from convsim.similarity import convolutional_layers, convolutional_similarity
+from convsim.training import minimize_similarity
+
+RECORDED_EVERY = 10  # steps
+
+
+@dataclass(frozen=True)
+class DescentSettings:
+    """Algorithm 1 on a freshly initialised :class:`~convsim.models.ShallowCNN`.
+
+    Attributes:
+        width: width of the network; 64 is CNN1.
+        scale_free: descend on the normalised similarity with every kernel's norm held.
+        iterations: number of Adam steps.
+        learning_rate: Adam's learning rate.
+        seed: seed of the initialisation.
+    """
+
+    width: int = 64
+    scale_free: bool = False
+    iterations: int = 500
+    learning_rate: float = 1e-3
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"width {self.width}, {'scale-free' if self.scale_free else 'Algorithm 1'}"
+
+
+@dataclass(frozen=True)
+class FloorSettings:
+    """How far L_CS falls at fixed norms, for layers of growing width.
+
+    Attributes:
+        channels: C.
+        widths: the numbers S of kernels.
+        size: taps of a kernel on each of its two axes.
+        iterations: number of Adam steps.
+        learning_rate: Adam's learning rate, for kernels of norm 1.
+        seed: seed of the kernels, drawn from N(0, 1) and scaled to norm 1.
+    """
+
+    channels: int
+    widths: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256)
+    size: int = 3
+    iterations: int = 1500
+    learning_rate: float = 3e-3
+    seed: int = 0
+
+    def __str__(self) -> str:
+        return f"C = {self.channels}, S = {self.widths[0]} to {self.widths[-1]}"
+
+
+DESCENT = (DescentSettings(), DescentSettings(scale_free=True))
+FLOOR = (FloorSettings(channels=1), FloorSettings(channels=4), FloorSettings(channels=64))
+
+
+def run(
+    rows: Sequence[DescentSettings | FloorSettings],
+    *,
+    folder: Path = RESULTS,
+    progress: bool = True,
+) -> None:
+    """Run and record every row that has no record yet."""
+    for row in tqdm(rows, disable=not progress, unit="run"):
+        name = "descent" if isinstance(row, DescentSettings) else "floor"
+        if record_path(name, row, folder).exists():
+            continue
+        started = datetime.now(timezone.utc)
+        if isinstance(row, DescentSettings):
+            metrics, data = measure_descent(row), "no data: PyTorch's default initialisation"
+        else:
+            metrics, data = measure_floor(row), "no data: kernels from N(0, 1), scaled to norm 1"
+        write_record(name, row, metrics, data=data, started=started, folder=folder)
+
+
+def measure_descent(settings: DescentSettings) -> dict[str, Any]:
+    """Per layer, along the descent: weight norm, L_CS, normalised form, mean |kernel cosine|."""
+    torch.manual_seed(settings.seed)
+    model = ShallowCNN(settings.width)
+    layers = convolutional_layers(model)
+    steps: list[int] = []
+    history: dict[str, dict[str, list[float]]] = {
+        name: {"norm": [], "similarity": [], "normalized": [], "kernel_cosine": []}
+        for name, _ in layers
+    }
+
+    def record(step: int) -> None:
+        if step % RECORDED_EVERY:
+            return
+        steps.append(step)
+        for name, layer in layers:
+            weight = layer.weight.detach().double()
+            values = {
+                "norm": weight.norm(),
+                "similarity": convolutional_similarity(weight),
+                "normalized": convolutional_similarity(weight, normalized=True),
+                "kernel_cosine": mean_kernel_cosine(weight),
+            }
+            for key, value in values.items():
+                history[name][key].append(float(f"{value.item():.6g}"))
+
+    minimize_similarity(
+        model,
+        iterations=settings.iterations,
+        lr=settings.learning_rate,
+        scale_free=settings.scale_free,
+        on_step=record,
+    )
+    return {"steps": steps, "layers": history}
+
+
+def measure_floor(settings: FloorSettings) -> dict[str, Any]:
+    """L_CS of random kernels of norm 1, after a descent with norms held, and its proven bounds.
+
+    ``white`` is ½ S (S - 1), the value of kernels with flat spectra; ``bound`` is ½ S (S - T).
+    """
+    taps = settings.size**2
+    rows = []
+    for kernels in settings.widths:
+        generator = torch.Generator().manual_seed(settings.seed)
+        shape = (kernels, settings.channels, settings.size, settings.size)
+        weight = torch.randn(shape, dtype=torch.float64, generator=generator)
+        weight = _unit(weight).requires_grad_()
+        start = convolutional_similarity(weight).item()
+        optimizer = torch.optim.Adam([weight], lr=settings.learning_rate)
+        lowest = start
+        for _ in range(settings.iterations):
+            optimizer.zero_grad()
+            convolutional_similarity(weight).backward()
+            optimizer.step()
+            with torch.no_grad():
+                weight.copy_(_unit(weight))
+                lowest = min(lowest, convolutional_similarity(weight).item())
+        rows.append(
+            {
+                "kernels": kernels,
+                "start": start,
+                "lowest": lowest,
+                "white": kernels * (kernels - 1) / 2,
+                "bound": max(0.0, kernels * (kernels - taps) / 2),
+            }
+        )
+    return {"rows": rows}
+
+
+def mean_kernel_cosine(weight: Tensor) -> Tensor:
+    """Mean |cosine| over pairs of kernels, each flattened."""
+    flat = torch.nn.functional.normalize(weight.flatten(1), dim=1)
+    pairs = torch.triu_indices(len(flat), len(flat), offset=1)
+    return (flat @ flat.T)[pairs[0], pairs[1]].abs().mean()
+
+
+def _unit(weight: Tensor) -> Tensor:
+    return weight / weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
