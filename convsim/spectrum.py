@@ -58,12 +58,15 @@ def sum_over_pairs(weight: Tensor, form: Form | None = None) -> Tensor:
 def others(rows: Tensor) -> Tensor:
     """The sum of all other rows, ``Σ_{j≠i} rows_j``, for each row of ``(S, L)``.
 
-    Running sums from both ends: nothing is subtracted, so a small row beside a large one keeps
-    its digits.
+    Taking a large row from the total would leave a small one without digits. In float32 the
+    difference is taken in float64; in float64, sums run from both ends and nothing is taken away.
     """
-    before, after = rows.cumsum(0), rows.flip(0).cumsum(0).flip(0)
+    if rows.dtype == torch.float32:
+        exact = rows.double()
+        return (exact.sum(0) - exact).float()
     if len(rows) == 1:
         return torch.zeros_like(rows)
+    before, after = rows.cumsum(0), rows.flip(0).cumsum(0).flip(0)
     return torch.cat((after[1:2], before[:-2] + after[2:], before[-2:-1]))
 
 
@@ -119,7 +122,9 @@ class _Autocorrelations(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
         (weight,) = ctx.saved_tensors
-        return _weight_gradient(weight, gradient, ctx.form), None
+        # Moving a tap changes lag n and lag -n.
+        both = gradient + _negate_lags(gradient, weight.shape[2:], ctx.form)
+        return _weight_gradient(weight, both, ctx.form), None
 
 
 class _SumOverPairs(torch.autograd.Function):
@@ -143,7 +148,8 @@ class _SumOverPairs(torch.autograd.Function):
         weight, rows_gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
             rows_gradient = others(kernel_autocorrelations(weight, ctx.form))
-        return _weight_gradient(weight, gradient * rows_gradient, ctx.form), None
+        # Autocorrelations, and so their sums, are the same at lag n and lag -n.
+        return _weight_gradient(weight, 2 * gradient * rows_gradient, ctx.form), None
 
 
 # Function.apply asks for the signature of forward each time; kept here, it costs a look-up.
@@ -164,26 +170,29 @@ def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:
     return torch.fft.irfftn(power, s=sizes, dim=tuple(a - 1 for a in axes)).flatten(1)
 
 
-def _weight_gradient(weight: Tensor, gradient: Tensor, form: Form) -> Tensor:
-    """Gradient with respect to the weight, given that with respect to its autocorrelations.
-
-    Moving a tap changes lag n and lag -n, so the kernel is correlated with ``g[n] + g[-n]``.
-    """
+def _weight_gradient(weight: Tensor, both: Tensor, form: Form) -> Tensor:
+    """The kernels, correlated with the symmetric sequences ``both`` of ``(S, L)``."""
     if form == "gram":
         taps = weight.flatten(2)
-        # Reversing the flat order of lags negates each of them.
-        both = gradient + gradient.flip(1)
         return torch.bmm(taps, _spread_lags(both, weight.shape[2:])).view(weight.shape)
     axes, sizes = _transform(weight)
-    lags = gradient.unflatten(1, sizes)
-    # The transform of g[n] + g[-n] is real: twice the real part of the transform of g.
-    both = 2 * torch.fft.rfftn(lags, dim=tuple(a - 1 for a in axes)).real.unsqueeze(1)
+    lags = both.unflatten(1, sizes)
+    real = torch.fft.rfftn(lags, dim=tuple(a - 1 for a in axes)).real.unsqueeze(1)
     inside = (slice(None), slice(None)) + tuple(slice(n) for n in weight.shape[2:])
     parts = [
-        torch.fft.irfftn(torch.fft.rfftn(part, s=sizes, dim=axes) * both, s=sizes, dim=axes)[inside]
+        torch.fft.irfftn(torch.fft.rfftn(part, s=sizes, dim=axes) * real, s=sizes, dim=axes)[inside]
         for part in _channel_chunks(weight, sizes)
     ]
     return torch.cat(parts, dim=1)
+
+
+def _negate_lags(rows: Tensor, size: torch.Size, form: Form) -> Tensor:
+    """``rows[-n]`` for ``rows[n]``, in the order of lags of either form."""
+    if form == "gram":  # ordered from the most negative to the most positive
+        return rows.flip(1)
+    axes = tuple(range(1, 1 + len(size)))  # ordered as a Fourier transform, lag 0 first
+    lags = rows.unflatten(1, [2 * n - 1 for n in size])
+    return lags.flip(axes).roll((1,) * len(size), axes).flatten(1)
 
 
 def _choose_form(weight: Tensor) -> Form:
