@@ -1,7 +1,6 @@
-"""Records and tensors in, figures out: what the chapters show.
+"""Tensors in, figures out.
 
-Plotly figures carry a description in ``layout.meta.alt``, which the built page reads out, and
-numbers rounded to five digits, so that a chapter run again stores the same output.
+Plotly figures carry a description in ``layout.meta.alt``, which the built page reads out.
 """
 
 from __future__ import annotations
@@ -13,99 +12,16 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from matplotlib.figure import Figure
-from plotly.subplots import make_subplots
 from torch import Tensor
 
 from convsim.correlation import cross_correlate
 from convsim.data import photograph
 from convsim.similarity import feature_map_similarity, kernel_similarity
-from convsim.tables import pair_records, row_name
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; dark enough for white and
 # light enough for dark pages.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#8C6D00", "#56B4E9")
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross")
-
-
-def descent_figure(table: str) -> go.Figure:
-    """Medians over episodes along the descent: loss, ⟨F1, F2⟩² and |cos(F1, F2)|."""
-    panels = {
-        "loss": "loss, relative",
-        "similarity": "⟨F₁, F₂⟩², relative",
-        "cosine": "|cos(F₁, F₂)|",
-    }
-    figure = make_subplots(
-        rows=3,
-        cols=1,
-        shared_xaxes=True,
-        subplot_titles=list(panels.values()),
-        vertical_spacing=0.08,
-    )
-    for number, record in enumerate(pair_records(table)):
-        curve = record.metrics["curve"]
-        taps, optimizer = row_name(record)
-        for panel, key in enumerate(panels, start=1):
-            figure.add_scatter(
-                x=curve["step"],
-                y=[max(value, 1e-16) for value in curve[key]],
-                name=f"N = {taps}, {optimizer}",
-                legendgroup=str(number),
-                showlegend=panel == 1,
-                line={"color": COLORS[number // 2], "dash": ("solid", "dot")[number % 2]},
-                row=panel,
-                col=1,
-            )
-    figure.update_yaxes(type="log", exponentformat="power", row=1)
-    figure.update_yaxes(type="log", exponentformat="power", row=2)
-    figure.update_yaxes(range=[0, 0.7], row=3)
-    figure.update_xaxes(title_text="step", row=3)
-    ends = ", ".join(
-        f"N = {r.settings['taps']} {r.settings['optimizer']} "
-        f"{r.metrics['curve']['cosine'][0]:.2f} to {r.metrics['curve']['cosine'][-1]:.2f}"
-        for r in pair_records(table)
-    )
-    return _finish(
-        figure,
-        height=620,
-        alt="Three stacked line charts over the steps of the descent, medians of 1000 episodes: "
-        f"the loss, the squared inner product of the feature maps, and |cos|. |cos|: {ends}.",
-    )
-
-
-def cosine_figure() -> go.Figure:
-    """|cos(F1, F2)| before and after each descent, Table 1's loss above Table 2's."""
-    figure = go.Figure()
-    described = []
-    for table, label in (("table2", "L_CS"), ("table1", "⟨K₁, K₂⟩²")):
-        for record in reversed(pair_records(table)):
-            taps, optimizer = row_name(record)
-            row = f"{label}, N = {taps}, {optimizer}"
-            before, after = (
-                record.metrics[f"cosine_{when}"]["mean"] for when in ("before", "after")
-            )
-            described.append(f"{row} {before:.2f} to {after:.2f}")
-            first = len(described) == 1
-            figure.add_scatter(
-                x=_rounded([before, after]),
-                y=[row, row],
-                mode="lines+markers",
-                line={"color": COLORS[table == "table1"], "width": 3},
-                marker={"symbol": ["circle-open", "circle"], "size": 11},
-                name="minimising " + label,
-                legendgroup=label,
-                showlegend=first or len(described) == 7,
-                hovertemplate="%{x:.3f}"
-                + f"<br>fell in {record.metrics['cosine_fell_percent']:.0f} %"
-                "<extra></extra>",
-            )
-    figure.update_xaxes(title_text="mean |cos(F₁, F₂)|: open before, filled after", range=[0, 0.7])
-    return _finish(
-        figure,
-        height=460,
-        alt="Mean absolute cosine of the two feature maps before and after each descent. "
-        + "; ".join(described)
-        + ".",
-    )
 
 
 def lines(
@@ -121,8 +37,8 @@ def lines(
     figure = go.Figure()
     for number, (name, (x, y)) in enumerate(series.items()):
         figure.add_scatter(
-            x=_rounded(x),
-            y=_rounded(y),
+            x=rounded(x),
+            y=rounded(y),
             name=name,
             mode="lines+markers" if markers else "lines",
             line={"color": COLORS[number], "dash": ("solid", "dash", "dot", "dashdot")[number % 4]},
@@ -132,7 +48,7 @@ def lines(
     figure.update_yaxes(
         title_text=y_title, type="log" if "y" in log else "linear", exponentformat="power"
     )
-    return _finish(figure, height=380, alt=alt)
+    return finish(figure, height=380, alt=alt)
 
 
 def stems(panels: Mapping[str, Tensor], *, columns: int = 1) -> Figure:
@@ -162,6 +78,32 @@ def images(panels: Mapping[str, Tensor], *, signed: bool = False) -> Figure:
         axis.imshow(values.numpy(), cmap="gray", vmin=limits[0], vmax=limits[1])
         axis.set_title(title, fontsize=10)
         axis.set_axis_off()
+    return figure
+
+
+def collapse(kernels: int = 4, channels: int = 3) -> Figure:
+    """What the linear form saves: a square of correlations against a line of autocorrelations."""
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(7, 3.2), width_ratios=[3, 1.4], layout="constrained"
+    )
+    size = kernels * channels
+    i, j = np.divmod(np.arange(size**2), size)
+    counted = i // channels < j // channels
+    left.plot(j[~counted], i[~counted], "s", color="0.88", markersize=7)
+    left.plot(j[counted], i[counted], "s", color=COLORS[1], markersize=7)
+    left.set_title(f"{counted.sum()} correlations Kᵢ[c₁] ⋆ Kⱼ[c₂]", fontsize=11)
+    for axis in (left, right):
+        ticks = np.arange(kernels) * channels + (channels - 1) / 2
+        axis.set_yticks(ticks, [f"K{n}" for n in range(1, kernels + 1)])
+        axis.set_ylim(size - 0.5, -0.5)
+        axis.spines[:].set_visible(False)
+        axis.tick_params(length=0)
+    left.set_xticks(ticks, [f"K{n}" for n in range(1, kernels + 1)])
+    left.set_aspect("equal")
+    right.plot(np.zeros(size), np.arange(size), "s", color=COLORS[0], markersize=7)
+    right.set_xticks([])
+    right.set_xlim(-1, 1)
+    right.set_title(f"{size} of the form\nKᵢ[c] ⋆ Kᵢ[c]", fontsize=11)
     return figure
 
 
@@ -196,7 +138,8 @@ def orthogonal_yet_similar() -> Figure:
     return figure
 
 
-def _finish(figure: go.Figure, *, height: int, alt: str) -> go.Figure:
+def finish(figure: go.Figure, *, height: int, alt: str) -> go.Figure:
+    """Give a figure the book's margins and legend, and the description it is read out by."""
     figure.update_layout(
         height=height,
         margin={"l": 60, "r": 20, "t": 40, "b": 60},
@@ -206,5 +149,6 @@ def _finish(figure: go.Figure, *, height: int, alt: str) -> go.Figure:
     return figure
 
 
-def _rounded(values: Sequence[float] | Tensor) -> list[float]:
+def rounded(values: Sequence[float] | Tensor) -> list[float]:
+    """Numbers to five digits, so that a chapter run again stores the same output."""
     return [float(f"{float(value):.5g}") for value in values]
