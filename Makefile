@@ -17,7 +17,7 @@ export PLOTLY_RENDERER = plotly_mimetype
 unexport MPLBACKEND
 NOTEBOOKS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup book test chapters lint format address serve clean
+.PHONY: help setup book test chapters bench lint format address serve clean
 
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,10 +53,13 @@ chapters: $(READY) ## run every notebook and store its outputs, draw the picture
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
 	$(BIN)/python -m book.pictures
 
+bench: $(READY) ## time the loss against everything else, and record it (two minutes)
+	$(BIN)/python benchmarks/similarity.py
+
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy convsim book
+	$(BIN)/mypy convsim book benchmarks
 
 format: $(READY) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .

@@ -32,7 +32,7 @@ GRID = (
     *((64, 64, n) for n in (1, 5, 7, 9, 11)),
     (64, 3, 11),
 )
-DECADE = (256, 512, 1024, 2560)  # for the exponents: large enough that arithmetic dominates
+DECADE, OTHER = (256, 512, 1024, 2560), 128
 
 
 def weight_decay(weight: Tensor) -> Tensor:
@@ -151,15 +151,20 @@ def peak_extra_bytes(loss: Callable[[Tensor], Tensor], weight: Tensor) -> int:
     return peak
 
 
-def exponent(axis: str, device: torch.device) -> float:
-    """Slope of log time against log size over a decade of S, or of C."""
-    medians = []
-    for size in DECADE:
-        s, c = (size, 256) if axis == "S" else (256, size)
-        weight = random_weight(s, c, 3, device)
-        step = forward_backward(convolutional_similarity, weight)
-        medians.append(statistics.median(seconds(step, device)))
-    return float(np.polyfit(np.log(DECADE), np.log(medians), 1)[0])
+def growth(axis: str, device: torch.device) -> dict[str, Any]:
+    """Medians over a decade of S, or of C, and the slope of log time against log size.
+
+    The cost of a call, taken from a layer too small to need any arithmetic, is subtracted first.
+    """
+
+    def median(s: int, c: int) -> float:
+        step = forward_backward(convolutional_similarity, random_weight(s, c, 3, device))
+        return 1e3 * statistics.median(seconds(step, device))
+
+    call = median(4, 4)
+    medians = [median(*((size, OTHER) if axis == "S" else (OTHER, size))) for size in DECADE]
+    slope = np.polyfit(np.log(DECADE), np.log(np.array(medians) - call), 1)[0]
+    return {"sizes": list(DECADE), "median_ms": medians, "call_ms": call, "exponent": float(slope)}
 
 
 def measure(device: torch.device, grid: tuple[tuple[int, int, int], ...]) -> dict[str, Any]:
@@ -191,8 +196,7 @@ def measure(device: torch.device, grid: tuple[tuple[int, int, int], ...]) -> dic
     return {
         "times": times,
         "memory": memory,
-        "exponent_S": exponent("S", device),
-        "exponent_C": exponent("C", device),
+        "growth": {axis: growth(axis, device) for axis in ("S", "C")},
         "resnet18_ms": 1e3 * statistics.median(whole),
     }
 
@@ -209,9 +213,10 @@ def report(metrics: dict[str, Any]) -> str:
         lines.append(
             str(shape).ljust(16) + "".join(c.rjust(18) for c in cell) + f"   × {ratio:.2f}"
         )
-    if "exponent_S" in metrics:
+    if "growth" in metrics:
+        slopes = {axis: metrics["growth"][axis]["exponent"] for axis in ("S", "C")}
         lines.append(
-            f"exponent in S {metrics['exponent_S']:.2f}, in C {metrics['exponent_C']:.2f}; "
+            f"exponent in S {slopes['S']:.2f}, in C {slopes['C']:.2f}; "
             f"model_similarity of a ResNet-18: {metrics['resnet18_ms']:.1f} ms"
         )
     return "\n".join(lines)

@@ -160,8 +160,10 @@ def benchmark_summary() -> dict[str, float]:
             )
             for s in (128, 256, 512)
         },
-        "exponent in S": round(record.metrics["exponent_S"], 2),
-        "exponent in C": round(record.metrics["exponent_C"], 2),
+        **{
+            f"exponent in {axis}": round(record.metrics["growth"][axis]["exponent"], 2)
+            for axis in ("S", "C")
+        },
         "ms for a ResNet-18": round(record.metrics["resnet18_ms"], 1),
     }
 
