@@ -206,5 +206,7 @@ def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_fini
 
 def _check_finite(weight: Tensor, value: Tensor) -> None:
     """Look through the weight only if the value computed from it is not finite."""
-    if not torch.compiler.is_compiling() and not math.isfinite(value.sum().item()):
+    if not torch.compiler.is_compiling() and not math.isfinite(
+        value.item() if value.ndim == 0 else value.sum().item()
+    ):
         check_tensor(weight, "weight", axes=3)

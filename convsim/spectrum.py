@@ -134,8 +134,8 @@ class _SumOverPairs(torch.autograd.Function):
     @staticmethod
     def forward(weight: Tensor, form: Form) -> tuple[Tensor, Tensor]:
         rows = _sum_along_lags(weight, form)
-        gradient = others(rows)  # of the loss with respect to rows
-        return torch.dot(rows.flatten(), gradient.flatten()) / 2, gradient
+        rest = others(rows)  # the gradient of the loss with respect to rows
+        return torch.dot(rows.flatten(), rest.flatten()) / 2, rest
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Form], output: tuple[Tensor, Tensor]) -> None:
@@ -145,11 +145,11 @@ class _SumOverPairs(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        weight, rows_gradient = ctx.saved_tensors
+        weight, rest = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
-            rows_gradient = others(kernel_autocorrelations(weight, ctx.form))
+            rest = others(kernel_autocorrelations(weight, ctx.form))
         # Autocorrelations, and so their sums, are the same at lag n and lag -n.
-        return _weight_gradient(weight, 2 * gradient * rows_gradient, ctx.form), None
+        return _weight_gradient(weight, rest * (2 * gradient), ctx.form), None
 
 
 # Function.apply asks for the signature of forward each time; kept here, it costs a look-up.
