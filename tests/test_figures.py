@@ -9,9 +9,9 @@ import torch
 from matplotlib import pyplot as plt
 
 from book import pictures
-from convsim import figures, tables
+from convsim import figures, record_figures, tables
 from convsim.experiments.pairs import TABLES
-from convsim.experiments.record import RESULTS, read_record, record_path
+from convsim.experiments.record import RESULTS, read_record, read_records, record_path
 
 
 def test_pairs_table_shows_the_records() -> None:
@@ -53,7 +53,7 @@ def test_a_missing_record_names_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("table", ["table1", "table2"])
 def test_descent_figure_shows_each_row(table: str) -> None:
-    figure = figures.descent_figure(table)
+    figure = record_figures.descent_figure(table)
     assert len(figure.data) == 18
     cosine = tables.pair_records(table)[0].metrics["curve"]["cosine"]
     assert list(figure.data[2].y) == [max(value, 1e-16) for value in cosine]
@@ -61,7 +61,7 @@ def test_descent_figure_shows_each_row(table: str) -> None:
 
 
 def test_cosine_figure_ends_at_the_recorded_means() -> None:
-    figure = figures.cosine_figure()
+    figure = record_figures.cosine_figure()
     shown = {trace.y[0]: trace.x for trace in figure.data}
     metrics = tables.pair_records("table2")[0].metrics
     assert shown["L_CS, N = 3, Adam"] == pytest.approx(
@@ -99,3 +99,44 @@ def test_the_first_picture_is_up_to_date(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(pictures, "IMAGES", tmp_path)
     pictures.main()
     assert (tmp_path / "orthogonal-yet-similar.svg").read_text() == stored
+
+
+def test_benchmark_table_and_summary_read_the_record() -> None:
+    (record,) = [r for r in read_records("benchmark") if r.settings["device"] == "cpu"]
+    times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
+    ratio = times["convolutional_similarity", (512, 512, 3)] / times["weight decay", (512, 512, 3)]
+    summary = tables.benchmark_summary()
+    assert summary["times weight decay, S = C = 512"] == round(ratio, 2)
+    table = tables.benchmark_table()
+    row = next(row for row in table.rows if row[0] == "512 × 512 × 3 × 3")
+    assert row[2] == f"{ratio:,.3g}"
+    # What must hold wherever it was measured: linear time is worth it, and costs little.
+    assert summary["times faster than pairwise conv2d, S = C = 64"] > 1000
+    assert ratio < 2
+
+
+def test_benchmark_figure_has_a_line_for_each_form() -> None:
+    figure = record_figures.benchmark_figure()
+    names = [trace.name for trace in figure.data]
+    assert names[:2] == ["weight decay", "convolutional_similarity"] and len(set(names)) == 7
+    assert list(figure.data[0].x) == [4, 8, 16, 32, 64, 128, 256, 512]
+
+
+def test_layers_figure_draws_both_descents() -> None:
+    figure = record_figures.layers_figure()
+    assert len(figure.data) == 2 * 4 * 3
+    assert "layer 2, scale-free" in figure.layout.meta["alt"]
+
+
+def test_floor_figure_stays_below_the_limit() -> None:
+    *measured, limit = record_figures.floor_figure().data
+    assert [trace.name for trace in measured] == [f"measured, C = {c}" for c in (1, 4, 64)]
+    for trace in measured:
+        assert all(fall <= most + 1e-9 for fall, most in zip(trace.y, limit.y, strict=True))
+
+
+def test_collapse_counts_what_the_formula_counts() -> None:
+    left, right = figures.collapse(kernels=4, channels=3).axes
+    assert left.get_title() == f"{4 * 3 // 2 * 3**2} correlations Kᵢ[c₁] ⋆ Kⱼ[c₂]"
+    assert right.get_title().startswith("12 of the form")
+    plt.close("all")
