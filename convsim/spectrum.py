@@ -22,6 +22,7 @@ Form = Literal["gram", "fft"]
 
 # Up to this many taps T, one product with a 0/1 matrix adds up equal lags fastest.
 _MOST_TAPS_FOLDED_BY_MATRIX = 27
+_GRAM_CHUNK = 2**17  # entries of Gram matrices held at a time
 _FFT_CHUNK = 2**20  # real numbers transformed at a time, so that memory stays bounded
 
 
@@ -159,9 +160,12 @@ for _node in (_Autocorrelations, _SumOverPairs):
 
 def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:
     if form == "gram":
-        taps = weight.flatten(2)
-        gram = torch.bmm(taps.transpose(1, 2), taps)  # (S, T, T): products summed over channels
-        return _add_up_lags(gram, weight.shape[2:])
+        # (S, T, T): products of tap pairs, summed over channels.
+        sums = [
+            _add_up_lags(torch.bmm(taps.transpose(1, 2), taps), weight.shape[2:])
+            for taps in _kernel_chunks(weight)
+        ]
+        return sums[0] if len(sums) == 1 else torch.cat(sums)
     axes, sizes = _transform(weight)
     power: Any = sum(
         torch.fft.rfftn(part, s=sizes, dim=axes).abs().square().sum(dim=1)
@@ -173,8 +177,13 @@ def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:
 def _weight_gradient(weight: Tensor, both: Tensor, form: Form) -> Tensor:
     """The kernels, correlated with the symmetric sequences ``both`` of ``(S, L)``."""
     if form == "gram":
-        taps = weight.flatten(2)
-        return torch.bmm(taps, _spread_lags(both, weight.shape[2:])).view(weight.shape)
+        chunks = _kernel_chunks(weight)
+        gradients = [
+            torch.bmm(taps, _spread_lags(lags, weight.shape[2:]))
+            for taps, lags in zip(chunks, both.split([len(c) for c in chunks]), strict=True)
+        ]
+        gradient = gradients[0] if len(gradients) == 1 else torch.cat(gradients)
+        return gradient.view(weight.shape)
     axes, sizes = _transform(weight)
     lags = both.unflatten(1, sizes)
     real = torch.fft.rfftn(lags, dim=tuple(a - 1 for a in axes)).real.unsqueeze(1)
@@ -205,6 +214,15 @@ def _choose_form(weight: Tensor) -> Form:
 def _transform(weight: Tensor) -> tuple[tuple[int, ...], list[int]]:
     """Kernel axes, and the fewest FFT points on each at which no lag wraps onto another."""
     return tuple(range(2, weight.ndim)), [2 * n - 1 for n in weight.shape[2:]]
+
+
+def _kernel_chunks(weight: Tensor) -> tuple[Tensor, ...]:
+    """The weight as ``(S, C, T)``, cut along S where Gram matrices would need much memory."""
+    flat = weight.flatten(2)
+    taps = flat.shape[2]
+    if taps <= _MOST_TAPS_FOLDED_BY_MATRIX:
+        return (flat,)
+    return flat.split(max(1, _GRAM_CHUNK // taps**2))
 
 
 def _channel_chunks(weight: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
