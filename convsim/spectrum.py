@@ -22,7 +22,7 @@ Form = Literal["gram", "fft"]
 
 # Up to this many taps T, one product with a 0/1 matrix adds up equal lags fastest.
 _MOST_TAPS_FOLDED_BY_MATRIX = 27
-_GRAM_CHUNK = 2**17  # entries of Gram matrices held at a time
+_GRAM_CHUNK = 2**19  # entries of Gram matrices held at a time
 _FFT_CHUNK = 2**20  # real numbers transformed at a time, so that memory stays bounded
 
 
