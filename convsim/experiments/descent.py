@@ -92,7 +92,7 @@ def run(
 
 
 def measure_descent(settings: DescentSettings) -> dict[str, Any]:
-    """Per layer, along the descent: weight norm, L_CS, normalised form, mean |kernel cosine|."""
+    """Weight norm, L_CS, normalised form and mean absolute kernel cosine of each layer, by step."""
     torch.manual_seed(settings.seed)
     model = ShallowCNN(settings.width)
     layers = convolutional_layers(model)
