@@ -17,13 +17,7 @@ def descent_figure(table: str) -> go.Figure:
         "similarity": "⟨F₁, F₂⟩², relative",
         "cosine": "|cos(F₁, F₂)|",
     }
-    figure = make_subplots(
-        rows=3,
-        cols=1,
-        shared_xaxes=True,
-        subplot_titles=list(panels.values()),
-        vertical_spacing=0.08,
-    )
+    figure = _stacked(list(panels.values()))
     for number, record in enumerate(pair_records(table)):
         curve = record.metrics["curve"]
         taps, optimizer = row_name(record)
@@ -41,7 +35,6 @@ def descent_figure(table: str) -> go.Figure:
     figure.update_yaxes(type="log", exponentformat="power", row=1)
     figure.update_yaxes(type="log", exponentformat="power", row=2)
     figure.update_yaxes(range=[0, 0.7], row=3)
-    figure.update_xaxes(title_text="step", row=3)
     ends = ", ".join(
         f"N = {r.settings['taps']} {r.settings['optimizer']} "
         f"{r.metrics['curve']['cosine'][0]:.2f} to {r.metrics['curve']['cosine'][-1]:.2f}"
@@ -98,13 +91,7 @@ def layers_figure() -> go.Figure:
         "similarity": "L_CS",
         "normalized": "normalised similarity",
     }
-    figure = make_subplots(
-        rows=3,
-        cols=1,
-        shared_xaxes=True,
-        subplot_titles=list(panels.values()),
-        vertical_spacing=0.08,
-    )
+    figure = _stacked(list(panels.values()))
     said = []
     for record in _named("descent", scale_free=False) + _named("descent", scale_free=True):
         free = record.settings["scale_free"]
@@ -129,7 +116,6 @@ def layers_figure() -> go.Figure:
     for row in (1, 2):
         figure.update_yaxes(type="log", exponentformat="power", row=row)
     figure.update_yaxes(range=[0, 1.05], row=3)
-    figure.update_xaxes(title_text="step", row=3)
     alt = "Weight norm, L_CS and normalised similarity of four layers over 500 steps. "
     return finish(figure, height=640, alt=alt + "; ".join(said) + ".")
 
@@ -192,6 +178,15 @@ def benchmark_figure() -> go.Figure:
     figure.update_yaxes(title_text="forward + backward, ms", type="log", exponentformat="power")
     alt = "Median time against the width of the layer, both axes logarithmic. "
     return finish(figure, height=440, alt=alt + "; ".join(said) + ".")
+
+
+def _stacked(titles: list[str]) -> go.Figure:
+    """Panels one above the other, over one axis of steps."""
+    figure = make_subplots(
+        rows=len(titles), shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.08
+    )
+    figure.update_xaxes(title_text="step", row=len(titles))
+    return figure
 
 
 def _named(experiment: str, **settings: object) -> list[Record]:

@@ -25,7 +25,7 @@ _SOURCE = (
 
 @dataclass(frozen=True, repr=False)
 class LayerReport:
-    """One layer in :func:`convsim.redundancy_report`; None is undefined or not measured.
+    """One layer in :func:`convsim.report.redundancy_report`; None is undefined or not measured.
 
     Attributes:
         name: the layer's name in ``named_modules``; empty if the model is the layer.

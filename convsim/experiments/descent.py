@@ -13,6 +13,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.experiments.record import RESULTS, record_path, write_record
+from convsim.feature_maps import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers, convolutional_similarity
 from convsim.training import minimize_similarity
@@ -112,10 +113,10 @@ def measure_descent(settings: DescentSettings) -> dict[str, Any]:
                 "norm": weight.norm(),
                 "similarity": convolutional_similarity(weight),
                 "normalized": convolutional_similarity(weight, normalized=True),
-                "kernel_cosine": mean_kernel_cosine(weight),
+                "kernel_cosine": mean_absolute_cosine(weight.flatten(1)[None])[0],
             }
             for key, value in values.items():
-                history[name][key].append(float(f"{value.item():.6g}"))
+                history[name][key].append(float(f"{float(value):.6g}"))
 
     minimize_similarity(
         model,
@@ -168,13 +169,6 @@ def _descend_at_fixed_norms(
         with torch.no_grad():
             weight.copy_(_unit(weight))
     return values[0], min(values)
-
-
-def mean_kernel_cosine(weight: Tensor) -> Tensor:
-    """Mean |cosine| over pairs of kernels, each flattened."""
-    flat = torch.nn.functional.normalize(weight.flatten(1), dim=1)
-    pairs = torch.triu_indices(len(flat), len(flat), offset=1)
-    return (flat @ flat.T)[pairs[0], pairs[1]].abs().mean()
 
 
 def _unit(weight: Tensor) -> Tensor:
