@@ -63,8 +63,7 @@ def others(rows: Tensor) -> Tensor:
     difference is taken in float64; in float64, sums run from both ends and nothing is taken away.
     """
     if rows.dtype == torch.float32:
-        exact = rows.double()
-        return (exact.sum(0) - exact).float()
+        return (rows.sum(0, dtype=torch.float64) - rows).float()
     if len(rows) == 1:
         return torch.zeros_like(rows)
     before, after = rows.cumsum(0), rows.flip(0).cumsum(0).flip(0)
