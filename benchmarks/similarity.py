@@ -75,7 +75,7 @@ def ocnn(weight: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Form:
-    """A loss, and the largest number of multiplications for which it is worth waiting."""
+    """A loss, and the shapes (S, C, N) for which it is worth waiting."""
 
     loss: Callable[[Tensor], Tensor]
     applies: Callable[[int, int, int], bool]

@@ -103,7 +103,10 @@ def convolutional_similarity(
     """
     exact = check_weight(weight)
     if normalized:
-        rows = kernel_autocorrelations(exact)
+        # The value does not depend on the size of a kernel, so each is brought to size 1 first:
+        # the fourth powers of very small or large weights would not fit their dtype.
+        size = exact.detach().flatten(1).abs().amax(1).view(-1, *[1] * (exact.ndim - 1))
+        rows = kernel_autocorrelations(exact / torch.where(size > 0, size, 1))
         norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         alive = (norms > 0).sum()
         unit = rows / torch.where(norms > 0, norms, 1)

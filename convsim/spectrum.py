@@ -260,17 +260,20 @@ def _spread_lags(lags: Tensor, size: torch.Size) -> Tensor:
 @lru_cache(maxsize=64)
 def _lag_of_tap_pair(size: torch.Size, device: torch.device) -> Tensor:
     """Flat index of the lag between each pair of taps, pairs in row-major order: ``(T²,)``."""
-    index = torch.zeros((1, 1), dtype=torch.long)
-    for n in size:
-        position = torch.arange(n)
-        lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
-        index = index[:, None, :, None] * (2 * n - 1) + lag[None, :, None, :]
-        index = index.reshape(index.shape[0] * n, -1)
-    return index.flatten().to(device)
+    # A tensor kept from inference mode could never again take part in a gradient.
+    with torch.inference_mode(False):
+        index = torch.zeros((1, 1), dtype=torch.long)
+        for n in size:
+            position = torch.arange(n)
+            lag = position[:, None] - position[None, :] + n - 1  # (n, n), from 0 to 2n - 2
+            index = index[:, None, :, None] * (2 * n - 1) + lag[None, :, None, :]
+            index = index.reshape(index.shape[0] * n, -1)
+        return index.flatten().to(device)
 
 
 @lru_cache(maxsize=64)
 def _fold(size: torch.Size, dtype: torch.dtype, device: torch.device) -> Tensor:
     """0/1 matrix ``(T², L)`` that adds up tap pairs along equal lags."""
     lags = torch.Size(2 * n - 1 for n in size).numel()
-    return torch.nn.functional.one_hot(_lag_of_tap_pair(size, device), lags).to(dtype)
+    with torch.inference_mode(False):
+        return torch.nn.functional.one_hot(_lag_of_tap_pair(size, device), lags).to(dtype)

@@ -140,7 +140,8 @@ def benchmark_table() -> Table:
         source=(
             f"{record.settings['dtype']}, {record.hardware}; torch {record.versions['torch']}; "
             f"recorded {record.started[:10]} by make bench. Memory: most held at once beside the "
-            "weight and the Gram matrices. In the last digits these times vary from run to run."
+            "weight and the Gram matrices. On a machine with other guests such times vary by tens "
+            "of per cent from run to run."
         ),
     )
 

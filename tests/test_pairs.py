@@ -121,3 +121,29 @@ def test_the_recorded_tables_agree_with_the_paper(table: str) -> None:
         )
         assert record.metrics["reduced_percent"] == pytest.approx(printed.reduced_percent, abs=5)
         assert record.settings["episodes"] == 1000
+
+
+def test_the_recorded_tables_say_what_the_chapters_say() -> None:
+    """Chapters 3 and 4 put these numbers into words; a new record must not make them false."""
+    metrics = {
+        table: [
+            read_record(record_path("pairs", row, RESULTS)).metrics for row in pairs.TABLES[table]
+        ]
+        for table in ("table1", "table2")
+    }
+    grew = [100 - row["reduced_percent"] for row in metrics["table1"]]
+    assert (round(min(grew)), round(max(grew))) == (8, 39)
+
+    def kept(table: str) -> list[float]:
+        return [
+            row["cosine_after"]["mean"] / row["cosine_before"]["mean"] for row in metrics[table]
+        ]
+
+    assert all(0.65 < share < 0.85 for share in kept("table1")[:2])  # "by a quarter"
+    assert all(0.85 < share < 0.95 for share in kept("table1")[2:])  # "by about a tenth"
+    assert all(1 / 14 < share < 0.36 for share in kept("table2")[2:])  # "a third to a twelfth"
+    assert all(row["cosine_fell_percent"] > 80 for row in metrics["table2"][2:])
+    for row in metrics["table2"][:2]:  # N = 3: one kernel dies, and the cosine stays large
+        assert row["smaller_norm_after"]["q50"] < 1e-6 * row["larger_norm_after"]["q50"]
+        assert row["cosine_after"]["mean"] > 0.3
+    assert sum(row["diverged"] for row in metrics["table2"]) == 2

@@ -179,3 +179,24 @@ def test_power_spectrum_errors() -> None:
 
 def test_overflow_is_infinite_and_no_error() -> None:
     assert convolutional_similarity(torch.full((2, 1, 3), 1e15)).item() == float("inf")
+
+
+def test_a_first_use_in_inference_mode_leaves_gradients_alone() -> None:
+    weight = random(3, 2, 13).requires_grad_()  # a kernel size that no other test has cached
+    with torch.inference_mode():
+        convolutional_similarity(weight)
+    (gradient,) = torch.autograd.grad(convolutional_similarity(weight), weight, create_graph=True)
+    gradient.square().sum().backward()
+    assert torch.isfinite(weight.grad).all()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-11, 1.0, 1e12, 1e30])
+def test_the_normalized_form_is_scale_free_in_float32(scale: float) -> None:
+    weight = random(5, 3, 3, 3).requires_grad_()
+    expected = convolutional_similarity(weight, normalized=True)
+    expected.backward()
+    scaled = (scale * weight.detach()).float().requires_grad_()
+    value = convolutional_similarity(scaled, normalized=True)
+    value.backward()
+    assert value.item() == pytest.approx(expected.item(), rel=1e-5)
+    torch.testing.assert_close(scaled.grad.double() * scale, weight.grad, rtol=1e-3, atol=1e-5)
