@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,7 +19,8 @@ import typer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from convsim.experiments import descent, pairs
+from convsim.experiments import descent, pairs, sweep
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
 from convsim.experiments.record import RESULTS, read_record, record_path
 from convsim.report import RedundancyReport, redundancy_report, weights_report
 
@@ -34,8 +36,25 @@ EXPERIMENTS: dict[str, tuple[str, tuple[Any, ...], Callable[..., None]]] = {
     "descent": ("descent", descent.DESCENT, descent.run),
     "floor": ("floor", descent.FLOOR, descent.run),
 }
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(EXPERIMENTS)}.")]
+TRAINING = "table5"  # the experiment with options
+EVERY_CONDITION = ",".join(CONDITIONS)
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join([*EXPERIMENTS, TRAINING])}.")]
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
+Conditions = Annotated[str, typer.Option(help=f"{TRAINING}: some of {EVERY_CONDITION}.")]
+Widths = Annotated[str, typer.Option(help=f"{TRAINING}: widths; 512 adds one baseline.")]
+Seeds = Annotated[int, typer.Option(help=f"{TRAINING}: number of seeds.", min=1)]
+Epochs = Annotated[int, typer.Option(help=f"{TRAINING}: epochs of a training.", min=1)]
+Arithmetic = Annotated[str, typer.Option(help=f"{TRAINING}: float32, tf32 or bfloat16.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help=f"{TRAINING}: folder of CIFAR-10; without it scikit-learn's digits."),
+]
+Device = Annotated[
+    str | None, typer.Option(help=f"{TRAINING}: cpu, cuda, …; the GPU, if there is one.")
+]
+Jobs = Annotated[int, typer.Option(help=f"{TRAINING}: trainings side by side.", min=1)]
+Cluster = Annotated[str | None, typer.Option(help=f"{TRAINING}: address of a Dask scheduler.")]
+Board = Annotated[Path | None, typer.Option(help=f"{TRAINING}: folder for TensorBoard.")]
 Model = Annotated[
     str, typer.Argument(help="A .safetensors or TorchScript file, or a torchvision model's name.")
 ]
@@ -44,16 +63,50 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
-def run(name: Name, results: Results = RESULTS) -> None:
-    """Run what is not recorded yet. Stop it at any time: finished runs are kept."""
-    _, rows, run_rows = _experiment(name)
-    run_rows(rows, folder=results)
-    status(name, results)
+def run(
+    name: Name,
+    results: Results = RESULTS,
+    conditions: Conditions = EVERY_CONDITION,
+    widths: Widths = "64,128,512",
+    seeds: Seeds = sweep.SEEDS,
+    epochs: Epochs = sweep.EPOCHS,
+    precision: Arithmetic = "bfloat16",
+    data_dir: DataDir = None,
+    device: Device = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
+    tensorboard: Board = None,
+) -> None:
+    """Run what is not recorded yet. Stop it at any time: what is done is kept."""
+    if name == TRAINING:
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        machine = sweep.Machine(data_dir, device, results, tensorboard, progress=jobs == 1)
+        with _told():
+            data = sweep.load(data_dir, device)[0].source
+            training = _plan(conditions, widths, seeds, epochs, precision, data)
+            sweep.run(training, machine, jobs=jobs, cluster=cluster)
+        _echo(sweep.standing(training, results))
+    else:
+        _, rows, run_rows = _experiment(name)
+        run_rows(rows, folder=results)
+        status(name, results)
 
 
 @app.command()
-def status(name: Name, results: Results = RESULTS) -> None:
+def status(
+    name: Name,
+    results: Results = RESULTS,
+    conditions: Conditions = EVERY_CONDITION,
+    widths: Widths = "64,128,512",
+    seeds: Seeds = sweep.SEEDS,
+    epochs: Epochs = sweep.EPOCHS,
+) -> None:
     """List the runs of an experiment, done and missing."""
+    if name == TRAINING:
+        with _told():
+            training = _plan(conditions, widths, seeds, epochs, "bfloat16", "CIFAR-10")
+        _echo(sweep.standing(training, results))
+        return
     records, rows, _ = _experiment(name)
     for row in rows:
         path = record_path(records, row, results)
@@ -72,12 +125,41 @@ def report(model: Model, seed: Seed = 0, as_json: AsJson = False) -> None:
     A safetensors file holds numbers only. A TorchScript file is a program: open one you trust.
     Pickles (torch.save) are not opened.
     """
-    try:
+    with _told():
         measured = _report(model, seed)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
     text = json.dumps(measured.to_dict(), indent=1, allow_nan=False) if as_json else repr(measured)
     typer.echo(text)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What was wrong with the input, as a message and not as a traceback."""
+    try:
+        yield
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def _echo(lines: Iterable[str]) -> None:
+    for line in lines:
+        typer.echo(line)
+
+
+def _plan(
+    conditions: str, widths: str, seeds: int, epochs: int, precision: str, data: str
+) -> list[TrainingSettings]:
+    """The runs that the options name."""
+    parts = [part.strip() for part in widths.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f"widths are {widths!r}; expected whole numbers such as 64,128")
+    return sweep.plan(
+        conditions=[part.strip() for part in conditions.split(",")],
+        widths=[int(part) for part in parts],
+        seeds=seeds,
+        epochs=epochs,
+        data=data,
+        precision=precision,
+    )
 
 
 def _report(model: str, seed: int) -> RedundancyReport:

@@ -1,13 +1,25 @@
-"""Algorithm 1 of Belmekki et al. (2024): minimise Convolutional Similarity before training."""
+"""Algorithms 1 and 2 of Belmekki et al. (2024): Convolutional Similarity before and in training."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
-from convsim.similarity import convolutional_layers, convolutional_similarity
+from convsim.checkpoint import load_checkpoint, save_checkpoint
+from convsim.data import Images
+from convsim.similarity import Convolution, convolutional_layers, convolutional_similarity
+
+PRECISIONS = ("float32", "tf32", "bfloat16")
+EVALUATED_AT_ONCE = 2000  # images
 
 
 def minimize_similarity(
@@ -73,6 +85,306 @@ def minimize_similarity(
         if on_step is not None:
             on_step(step)
     return model
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of :func:`convsim.training.fit` came to.
+
+    Attributes:
+        epoch: number of epochs trained so far, from 1.
+        loss: mean cross-entropy of the training batches, as they were trained on.
+        train_accuracy: share of them that was right, in per cent.
+        test_accuracy: of the test images after the epoch, in per cent.
+        similarity: L_CS of each convolutional layer after the epoch.
+        normalized: its scale-free form.
+        norm: norm of each layer's weight.
+        seconds: duration of the training steps, without the evaluation.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    similarity: dict[str, float]
+    normalized: dict[str, float]
+    norm: dict[str, float]
+    seconds: float
+
+
+def fit(
+    model: nn.Module,
+    train: Images,
+    test: Images,
+    *,
+    epochs: int = 100,
+    lr: float = 0.01,
+    batch_size: int = 512,
+    beta: float = 0.0,
+    weight_decay: float = 0.0,
+    seed: int = 0,
+    precision: str = "float32",
+    checkpoint: Path | None = None,
+    tensorboard: Path | None = None,
+    progress: bool = True,
+) -> list[Epoch]:
+    r"""Train a classifier with SGD on the cross-entropy plus :math:`\beta \sum L_{CS}`, in place.
+
+    With ``beta`` above 0 this is the paper's Algorithm 2, with 0 plain training; the defaults are
+    the paper's. Model and images stay on the model's device, the weights in channels-last order.
+    An epoch's shuffle depends on ``seed`` and its number alone, so that a run that was stopped
+    continues from its checkpoint to the same numbers.
+
+    Args:
+        model: takes ``(B, 3, H, W)`` float32 images, gives ``(B, classes)`` scores.
+        train: training images.
+        test: images to evaluate on after each epoch.
+        epochs: number of passes.
+        lr: learning rate of SGD, which has no momentum here.
+        batch_size: images a step.
+        beta: weight of the sum of L_CS over the convolutional layers in the loss.
+        weight_decay: the same for ½ ‖w‖² of the convolutional layers' weights, through SGD.
+        seed: seed of the shuffles, and of dropout if there is any.
+        precision: ``"float32"``; ``"tf32"``, on a GPU only; or ``"bfloat16"``, autocast, with
+            weights and L_CS in float32.
+        checkpoint: a safetensors file, written after every epoch and continued from if it is
+            there.
+        tensorboard: folder for TensorBoard, which must be installed then.
+        progress: show a progress bar.
+
+    Returns:
+        A list with one :class:`convsim.training.Epoch` an epoch, those before a stop included.
+
+    Raises:
+        ValueError: for settings out of range, or a checkpoint that is damaged or of another run.
+        FloatingPointError: if the loss or a weight stops being finite; the message names the
+            epoch, the layer and the last finite loss.
+
+    Example:
+        >>> from convsim import models
+        >>> from convsim.data import digits
+        >>> _ = torch.manual_seed(0)
+        >>> history = fit(models.ShallowCNN(4), *digits(), epochs=1, progress=False)
+        >>> len(history), sorted(history[0].norm)[0]
+        (1, 'blocks.0.0')
+    """
+    device = next(model.parameters()).device
+    settings: dict[str, Any] = {
+        **{"lr": lr, "batch_size": batch_size, "beta": beta, "weight_decay": weight_decay},
+        **{"seed": seed, "precision": precision, "data": train.source, "images": len(train)},
+    }
+    _check_settings(epochs=epochs, device=device, **settings)
+    train, test = train.to(device), test.to(device)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layers = convolutional_layers(model)
+    optimizer = _sgd(model, layers, lr, weight_decay)
+    history = load_checkpoint(checkpoint, model, settings) if checkpoint else []
+    epochs_so_far = [Epoch(**entry) for entry in history]
+    steps = math.ceil(len(train) / batch_size)
+    with (
+        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        _board(tensorboard) as log,
+        tqdm(
+            total=epochs * steps,
+            initial=len(history) * steps,
+            unit="step",
+            disable=not progress,
+        ) as bar,
+    ):
+        for number in range(len(history) + 1, epochs + 1):
+            bar.set_description(f"epoch {number} of {epochs}")
+            torch.manual_seed(seed * 1_000_003 + number)
+            started = time.perf_counter()
+            with _arithmetic(device, precision):
+                batches = train.batches(batch_size, torch.randperm(len(train), device=device))
+                loss, right = _train(model, batches, optimizer, layers, beta, bar)
+            _check_finite(loss, layers, number)
+            seconds = time.perf_counter() - started
+            epoch = Epoch(
+                epoch=number,
+                loss=_short(loss.mean()),
+                train_accuracy=_short(100 * right / len(train)),
+                test_accuracy=_short(evaluate(model, test, precision=precision)),
+                seconds=_short(seconds),
+                **_measure(layers),
+            )
+            epochs_so_far.append(epoch)
+            bar.set_postfix_str(
+                f"loss {epoch.loss:.3f}, accuracy {epoch.train_accuracy:.1f} % in training, "
+                f"{epoch.test_accuracy:.1f} % in test"
+            )
+            log(epoch)
+            if checkpoint:
+                save_checkpoint(checkpoint, model, settings, [asdict(e) for e in epochs_so_far])
+    return epochs_so_far
+
+
+def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") -> float:
+    """Share of images whose highest score is that of their label, in per cent.
+
+    The model is put into evaluation mode for the while; the images have to be on its device.
+
+    Args:
+        model: a classifier, as for :func:`convsim.training.fit`.
+        images: what it is tested on.
+        precision: as for :func:`convsim.training.fit`.
+
+    Returns:
+        A number from 0 to 100.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    right = torch.zeros((), dtype=torch.int64, device=device)
+    with torch.inference_mode(), _arithmetic(device, precision):
+        for batch, labels in images.batches(EVALUATED_AT_ONCE):
+            right += (model(batch).argmax(1) == labels).sum()
+    model.train(was_training)
+    return 100 * right.item() / len(images)
+
+
+def _train(
+    model: nn.Module,
+    batches: Iterator[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    layers: Sequence[tuple[str, Convolution]],
+    beta: float,
+    bar: tqdm,
+) -> tuple[Tensor, int]:
+    """One pass: the loss of each step, and how many images were classified rightly."""
+    model.train()
+    # They stay on the device: asking for a number after every step would make a GPU wait.
+    losses, right = [], []
+    for batch, labels in batches:
+        scores = model(batch)
+        loss = nn.functional.cross_entropy(scores.float(), labels)
+        losses.append(loss.detach())
+        right.append((scores.argmax(1) == labels).sum())
+        if beta:
+            loss = loss + beta * _total_similarity(layers)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        bar.update()
+    return torch.stack(losses), int(torch.stack(right).sum())
+
+
+def _total_similarity(layers: Sequence[tuple[str, Convolution]]) -> Tensor:
+    similarities = (
+        convolutional_similarity(layer.weight, check_finite=False) for _, layer in layers
+    )
+    return torch.stack(list(similarities)).sum()
+
+
+def _sgd(
+    model: nn.Module, layers: Sequence[tuple[str, Convolution]], lr: float, weight_decay: float
+) -> torch.optim.SGD:
+    """SGD without momentum; weight decay, like L_CS, touches the convolutions' weights only."""
+    weights: list[Tensor] = [layer.weight for _, layer in layers]
+    held = set(map(id, weights))
+    rest = [parameter for parameter in model.parameters() if id(parameter) not in held]
+    groups: list[dict[str, Any]] = [
+        {"params": weights, "weight_decay": weight_decay},
+        {"params": rest},
+    ]
+    return torch.optim.SGD(groups, lr)
+
+
+def _measure(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[str, float]]:
+    """L_CS, its normalised form and the norm of each layer's weight."""
+    measured: dict[str, dict[str, float]] = {"similarity": {}, "normalized": {}, "norm": {}}
+    for name, layer in layers:
+        weight = layer.weight.detach()
+        measured["similarity"][name] = _short(convolutional_similarity(weight))
+        measured["normalized"][name] = _short(convolutional_similarity(weight, normalized=True))
+        measured["norm"][name] = _short(weight.norm())
+    return measured
+
+
+def _check_finite(loss: Tensor, layers: Sequence[tuple[str, Convolution]], epoch: int) -> None:
+    """Stop a run whose loss or weights became NaN or infinite."""
+    broken = [name for name, layer in layers if not layer.weight.isfinite().all()]
+    finite = loss.isfinite()
+    if finite.all() and not broken:
+        return
+    # Once a loss is NaN all later ones are.
+    first = int(finite.sum())
+    last = f"{loss[first - 1]:.6g}" if first else "none in this epoch"
+    where = f"the weight of layer {broken[0]!r}" if broken else "the loss alone"
+    raise FloatingPointError(
+        f"epoch {epoch}: NaN or infinity in {where} at step {first + 1} of the epoch or just "
+        f"before; last finite loss: {last}. Expected finite numbers: lower the learning rate or "
+        "beta, or choose precision float32"
+    )
+
+
+def _check_settings(*, epochs: int, device: torch.device, precision: str, **numbers: Any) -> None:
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(
+            f"precision is 'tf32' on {device.type}; expected an NVIDIA GPU for it: choose float32 "
+            "or bfloat16"
+        )
+    if epochs < 0 or numbers["batch_size"] < 1:
+        raise ValueError(
+            f"epochs is {epochs} and batch_size {numbers['batch_size']}; expected 0 or more, and "
+            "1 or more"
+        )
+    for name in ("lr", "beta", "weight_decay"):
+        if not (math.isfinite(numbers[name]) and numbers[name] >= 0):
+            raise ValueError(f"{name} is {numbers[name]}; expected a finite number, 0 or more")
+
+
+@contextlib.contextmanager
+def _arithmetic(device: torch.device, precision: str) -> Iterator[None]:
+    """Set how convolutions and matrix products are computed, for the while."""
+    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+    if device.type != "cuda":
+        with autocast:
+            yield
+        return
+    matmul = torch.backends.cuda.matmul.allow_tf32
+    tf32 = precision == "tf32"
+    # Deterministic algorithms, so that a seed gives the same numbers twice on one machine.
+    flags = torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
+    )
+    torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        with flags, autocast:
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+
+
+@contextlib.contextmanager
+def _board(folder: Path | None) -> Iterator[Callable[[Epoch], None]]:
+    """A function that logs an epoch to TensorBoard; without a folder it does nothing."""
+    if folder is None:
+        yield lambda epoch: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "TensorBoard is not installed; expected it for logging to a folder: run "
+            "`pip install tensorboard`, or leave the folder out"
+        ) from error
+    with SummaryWriter(str(folder)) as writer:
+
+        def log(epoch: Epoch) -> None:
+            for key, value in asdict(epoch).items():
+                values = value if isinstance(value, dict) else {"": value}
+                for layer, number in values.items():
+                    writer.add_scalar(f"{key}/{layer}".rstrip("/"), number, epoch.epoch)
+
+        yield log
+
+
+def _short(value: Tensor | float) -> float:
+    """Six digits, enough for a record."""
+    return float(f"{float(value):.6g}")
 
 
 def _kernel_norms(weight: Tensor) -> Tensor:

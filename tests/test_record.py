@@ -17,9 +17,9 @@ from convsim.experiments.record import (
     read_record,
     read_records,
     record_path,
-    write_atomically,
     write_record,
 )
+from convsim.files import write_atomically
 
 
 @dataclass(frozen=True)

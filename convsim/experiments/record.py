@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from convsim.files import write_atomically
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 """Where the book's own records lie, inside the package so that Colab has them too."""
@@ -60,6 +60,60 @@ def record_path(experiment: str, settings: Any, folder: Path = RESULTS) -> Path:
     return folder / f"{experiment}-{digest}.json"
 
 
+def make_record(
+    experiment: str,
+    settings: Any,
+    metrics: Mapping[str, Any],
+    *,
+    data: str,
+    started: datetime,
+    device: torch.device | str = "cpu",
+    command: str | None = None,
+) -> Record:
+    """Put a run's record together, where and when it has just ended.
+
+    Args:
+        experiment: name of the experiment.
+        settings: frozen dataclass; its hash names the file.
+        metrics: JSON-ready numbers, finite or None.
+        data: the data, in words.
+        started: time zone aware start of the run.
+        device: where the run computed.
+        command: the command that asked for the run, if it is not that of this process.
+    """
+    return Record(
+        experiment=experiment,
+        settings=asdict(settings),
+        metrics=dict(metrics),
+        data=data,
+        started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
+        seconds=round((datetime.now(timezone.utc) - started).total_seconds(), 2),
+        command=command or command_line(),
+        versions={name: version(name) for name in ("convsim", "torch", "numpy")}
+        | {"python": platform.python_version()},
+        commit=_git_commit(),
+        hardware=hardware_in_words(torch.device(device)),
+    )
+
+
+def save_record(record: Record, settings: Any, folder: Path = RESULTS) -> Path:
+    """Write a record in one atomic step and return its path.
+
+    Raises:
+        ValueError: if a metric is NaN or infinite; undefined numbers are written as None.
+    """
+    path = record_path(record.experiment, settings, folder)
+    try:
+        text = json.dumps(asdict(record), indent=1, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(
+            f"a metric of {record.experiment} is NaN or infinite; expected finite numbers, or "
+            "None for what is undefined"
+        ) from error
+    write_atomically(path, text + "\n")
+    return path
+
+
 def write_record(
     experiment: str,
     settings: Any,
@@ -70,43 +124,9 @@ def write_record(
     device: torch.device | str = "cpu",
     folder: Path = RESULTS,
 ) -> Path:
-    """Write a run's record in one atomic step and return its path.
-
-    Args:
-        experiment: name of the experiment.
-        settings: frozen dataclass; its hash names the file.
-        metrics: JSON-ready numbers, finite or None.
-        data: the data, in words.
-        started: time zone aware start of the run.
-        device: where the run computed.
-        folder: where records lie.
-
-    Raises:
-        ValueError: if a metric is NaN or infinite; undefined numbers are written as None.
-    """
-    record = Record(
-        experiment=experiment,
-        settings=asdict(settings),
-        metrics=dict(metrics),
-        data=data,
-        started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
-        seconds=round((datetime.now(timezone.utc) - started).total_seconds(), 2),
-        command=shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        versions={name: version(name) for name in ("convsim", "torch", "numpy")}
-        | {"python": platform.python_version()},
-        commit=_git_commit(),
-        hardware=hardware_in_words(torch.device(device)),
-    )
-    path = record_path(experiment, settings, folder)
-    try:
-        text = json.dumps(asdict(record), indent=1, allow_nan=False)
-    except ValueError as error:
-        raise ValueError(
-            f"a metric of {experiment} is NaN or infinite; expected finite numbers, or None for "
-            "what is undefined"
-        ) from error
-    write_atomically(path, text + "\n")
-    return path
+    """Make and save a run's record: :func:`make_record`, :func:`save_record`."""
+    record = make_record(experiment, settings, metrics, data=data, started=started, device=device)
+    return save_record(record, settings, folder)
 
 
 def read_record(path: Path) -> Record:
@@ -129,21 +149,9 @@ def read_records(experiment: str, folder: Path = RESULTS) -> list[Record]:
     return [read_record(path) for path in sorted(folder.glob(f"{experiment}-*.json"))]
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader or a crash sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as handle:
-        try:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-            os.chmod(handle.name, 0o644)
-            os.replace(handle.name, path)
-        except BaseException:
-            Path(handle.name).unlink(missing_ok=True)
-            raise
+def command_line() -> str:
+    """The command line of this process, without the folder of the program."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
 def hardware_in_words(device: torch.device) -> str:
