@@ -99,9 +99,9 @@ def measure(
 
     Returns:
         Metrics, and the trained network. ``epochs`` holds the fields of
-        :class:`convsim.training.Epoch`, epoch by epoch; ``initialisation_seconds`` what was done before; ``cosine_before`` and
-        ``cosine_after`` the mean |cos| between the feature maps of each layer on 512 test
-        images.
+        :class:`convsim.training.Epoch`, epoch by epoch; ``initialisation_seconds`` what was spent
+        before; ``cosine_before`` and ``cosine_after`` the mean |cos| between the feature maps of
+        each layer on 512 test images.
     """
     model, seconds = initialise(settings, train.pixels.device, classes=len(train.classes))
     before = cosines(model, test)
