@@ -36,7 +36,7 @@ class ShallowCNN(nn.Module):
                 nn.Sequential(
                     nn.Conv2d(before, after, kernel_size=3, padding=2),
                     nn.BatchNorm2d(after),
-                    nn.LeakyReLU(0.2),
+                    nn.LeakyReLU(0.2, inplace=True),
                     nn.MaxPool2d(2),
                 )
                 for before, after in zip(channels[:-1], channels[1:], strict=True)

@@ -195,9 +195,9 @@ def fit(
             bar.set_description(f"epoch {number} of {epochs}")
             torch.manual_seed(seed * 1_000_003 + number)
             started = time.perf_counter()
-            with _arithmetic(device, precision):
-                batches = train.batches(batch_size, torch.randperm(len(train), device=device))
-                loss, right = _train(model, batches, optimizer, layers, beta, bar)
+            batches = train.batches(batch_size, torch.randperm(len(train), device=device))
+            with _kernels(device, tf32=precision == "tf32"):
+                loss, right = _train(model, batches, optimizer, layers, beta, precision, bar)
             _check_finite(loss, layers, number)
             seconds = time.perf_counter() - started
             epoch = Epoch(
@@ -236,9 +236,11 @@ def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") ->
     was_training = model.training
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.inference_mode(), _arithmetic(device, precision):
+    with torch.inference_mode(), _kernels(device, tf32=precision == "tf32"):
         for batch, labels in images.batches(EVALUATED_AT_ONCE):
-            right += (model(batch).argmax(1) == labels).sum()
+            with _autocast(device, precision):
+                scores = model(batch)
+            right += (scores.argmax(1) == labels).sum()
     model.train(was_training)
     return 100 * right.item() / len(images)
 
@@ -249,6 +251,7 @@ def _train(
     optimizer: torch.optim.Optimizer,
     layers: Sequence[tuple[str, Convolution]],
     beta: float,
+    precision: str,
     bar: tqdm,
 ) -> tuple[Tensor, int]:
     """One pass: the loss of each step, and how many images were classified rightly."""
@@ -256,7 +259,9 @@ def _train(
     # They stay on the device: asking for a number after every step would make a GPU wait.
     losses, right = [], []
     for batch, labels in batches:
-        scores = model(batch)
+        # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
+        with _autocast(batch.device, precision):
+            scores = model(batch)
         loss = nn.functional.cross_entropy(scores.float(), labels)
         losses.append(loss.detach())
         right.append((scores.argmax(1) == labels).sum())
@@ -336,26 +341,24 @@ def _check_settings(*, epochs: int, device: torch.device, precision: str, **numb
             raise ValueError(f"{name} is {numbers[name]}; expected a finite number, 0 or more")
 
 
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
 @contextlib.contextmanager
-def _arithmetic(device: torch.device, precision: str) -> Iterator[None]:
-    """Set how convolutions and matrix products are computed, for the while."""
-    autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+def _kernels(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """On a GPU, choose how it computes: TF32 or not, and the same numbers for the same seed."""
     if device.type != "cuda":
-        with autocast:
-            yield
+        yield
         return
-    matmul = torch.backends.cuda.matmul.allow_tf32
-    tf32 = precision == "tf32"
-    # Deterministic algorithms, so that a seed gives the same numbers twice on one machine.
-    flags = torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=tf32
-    )
+    before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
+    flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": tf32}
     try:
-        with flags, autocast:
+        with torch.backends.cudnn.flags(**flags):
             yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @contextlib.contextmanager
