@@ -13,6 +13,7 @@ NAMES = {
     "similarity": "SimilarityExplorer",
     "image": "ImageExplorer",
     "spectrum": "SpectrumExplorer",
+    "normalization": "NormalizationExplorer",
 }
 
 

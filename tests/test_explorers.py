@@ -15,19 +15,27 @@ import pytest
 import torch
 import traitlets
 from IPython.core.formatters import DisplayFormatter
+from scipy.optimize import linprog
 from scipy.signal import correlate
 
 from convsim.data import photograph
 from convsim.explorers import (
     CorrelationExplorer,
     ImageExplorer,
+    NormalizationExplorer,
     SimilarityExplorer,
     SpectrumExplorer,
 )
 from convsim.explorers.base import Explorer
 from convsim.explorers.explorers import INPUTS
 
-EXPLORERS = (CorrelationExplorer, SimilarityExplorer, ImageExplorer, SpectrumExplorer)
+EXPLORERS = (
+    CorrelationExplorer,
+    SimilarityExplorer,
+    ImageExplorer,
+    SpectrumExplorer,
+    NormalizationExplorer,
+)
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -131,6 +139,84 @@ def test_halving_divides_the_loss_by_sixteen_and_leaves_the_normalised_form() ->
         assert after["convolutional_similarity"] == loss
         form = before["normalized_similarity"]
         assert after["normalized_similarity"] == pytest.approx(form, rel=1e-14)
+
+
+def loss_of_unit(w: np.ndarray) -> float:
+    """The loss from its definition, point by point."""
+    points = NormalizationExplorer().points
+    responses = [w[0] * x1 + w[1] * x2 for x1, x2, _ in points]
+    mean, std = np.mean(responses), np.std(responses)
+    losses = [
+        math.log(1 + math.exp(-y * (r - mean) / std))
+        for r, (_, _, y) in zip(responses, points, strict=True)
+    ]
+    return sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.7, 3.0, 10.0])
+@pytest.mark.parametrize("rate", [0.01, 0.3, 10.0])
+def test_normalization_readouts_are_a_descent_on_the_definition(scale: float, rate: float) -> None:
+    explorer = NormalizationExplorer(scale=scale, angle=-100, learning_rate=rate, steps=12)
+    readouts = explorer.readouts()
+    path = np.array(readouts["path"])
+    assert path.shape == (13, 2)
+    start = np.multiply(scale, [math.cos(math.radians(-100)), math.sin(math.radians(-100))])
+    np.testing.assert_allclose(path[0], start, rtol=1e-14)
+    losses = [loss_of_unit(w) for w in path]
+    np.testing.assert_allclose(readouts["losses"], losses, rtol=1e-13)
+    for before, after in zip(path, path[1:], strict=False):
+        step = 1e-5 * np.linalg.norm(before) * np.eye(2)
+        slope = [(loss_of_unit(before + h) - loss_of_unit(before - h)) / 2 / h.sum() for h in step]
+        # the gradient is as long as 1/norm
+        difference = np.linalg.norm(before) * ((before - after) / rate - slope)
+        np.testing.assert_allclose(difference, 0, atol=1e-9)
+    angles = np.degrees(np.unwrap(np.arctan2(path[:, 1], path[:, 0])))
+    for name, expected in {
+        "norm_start": scale,
+        "norm_end": np.linalg.norm(path[-1]),
+        "rate_start": rate / scale**2,
+        "rate_end": rate / (path[-1] ** 2).sum(),
+        "loss_start": losses[0],
+        "loss_end": losses[-1],
+        "turned": angles[-1] - angles[0],
+    }.items():
+        assert readouts[name] == pytest.approx(expected, rel=1e-11), name
+
+
+def test_a_scale_is_a_learning_rate() -> None:
+    for scale, rate in [(0.1, 0.1), (0.3, 0.1), (0.8, 5.0), (5.0, 10.0)]:
+        readouts = NormalizationExplorer(scale=scale, learning_rate=rate, steps=100).readouts()
+        assert readouts["largest_gap"] < 1e-11
+        losses, equivalent = readouts["losses"], readouts["equivalent_losses"]
+        assert readouts["largest_gap"] == np.abs(np.subtract(losses, equivalent)).max()
+        assert np.abs(np.subtract(losses, readouts["unit_losses"])).max() > 0.01
+        at_one = NormalizationExplorer(scale=1, learning_rate=rate, steps=100).readouts()
+        np.testing.assert_allclose(readouts["unit_losses"], at_one["losses"], rtol=1e-11)
+        # Pythagoras: the step is orthogonal to w, so the norm can only grow
+        path = np.array(readouts["path"])
+        squares, steps = (path**2).sum(axis=1), (np.diff(path, axis=0) ** 2).sum(axis=1)
+        np.testing.assert_allclose(squares[1:], squares[:-1] + steps, rtol=1e-13)
+    # powers of two leave no rounding either
+    explorer = NormalizationExplorer(scale=0.25, learning_rate=0.125)
+    before = explorer.readouts()
+    explorer.scale, explorer.learning_rate = 2.0, 8.0
+    assert explorer.readouts()["losses"] == before["losses"]
+
+
+def test_the_points_are_two_long_clouds_that_no_line_parts() -> None:
+    points = np.array(NormalizationExplorer().points)
+    assert points.shape == (24, 3)
+    assert np.array_equal(points, points.round(2))
+    assert points[:, 2].tolist() == [1.0] * 12 + [-1.0] * 12
+    for label in (1, -1):
+        spread = np.linalg.eigvalsh(np.cov(points[points[:, 2] == label, :2].T))
+        assert spread[1] > 2 * spread[0]
+    sides = -points[:, 2:] * np.column_stack([points[:, :2], np.ones(24)])
+    parted = linprog(np.zeros(3), A_ub=sides, b_ub=-np.ones(24), bounds=(None, None))
+    assert parted.status == 2  # infeasible
+    turned = [loss_of_unit(np.array([math.cos(a), math.sin(a)])) for a in np.radians(range(360))]
+    lower = np.less(turned, np.roll(turned, 1)) & np.less(turned, np.roll(turned, -1))
+    assert lower.sum() == 1  # one best direction, and no other to get stuck in
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
@@ -335,6 +421,12 @@ NAN = math.nan
         (SpectrumExplorer, "loss", "kernel_similarity", "one of 'convolutional_similarity', 'normalized', got 'kernel_similarity': choose one"),
         (SpectrumExplorer, "learning_rate", 11, "a number from 1e-06 to 10, got 11: choose a number from 1e-06 to 10"),
         (SpectrumExplorer, "seed", 2**32, "a whole number from 0 to 4294967295, got 4294967296"),
+        (NormalizationExplorer, "scale", 0, "a number from 0.1 to 10, got 0: choose a number from 0.1 to 10"),
+        (NormalizationExplorer, "angle", 181, "a number from -180 to 180, got 181"),
+        (NormalizationExplorer, "learning_rate", NAN, "a number from 0.01 to 10, got nan: replace nan with a finite number"),
+        (NormalizationExplorer, "steps", 0, "a whole number from 1 to 100, got 0: choose a number from 1 to 100"),
+        (NormalizationExplorer, "steps", 2.5, "replace 2.5 with a whole number"),
+        (NormalizationExplorer, "points", [[0, 0, 1]], 'The "points" trait is read-only'),
         (CorrelationExplorer, "mode", "circular", "one of 'full', 'same', 'valid', got 'circular'"),
         (CorrelationExplorer, "position", "first", "a whole number from 0 to 1000000, got 'first': replace 'first'"),
         (CorrelationExplorer, "kernel", [1] * 13, "kernel has 13 taps and signal 12 values, expected a kernel that is no longer than the signal: shorten"),

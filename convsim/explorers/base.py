@@ -47,7 +47,7 @@ class Explorer(anywidget.AnyWidget):
         )
 
     def __repr__(self) -> str:
-        shown = (n for n in self.names if n != "photograph")
+        shown = (n for n in self.names if n not in ("photograph", "points"))  # too long
         return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

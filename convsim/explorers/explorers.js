@@ -96,6 +96,55 @@
     return scaled(unit(taps), size);
   }
 
+  /** The mean logistic loss of one batch-normalised unit with weights w, and its gradient in w. */
+  function normalizedUnit(points, w) {
+    const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length;
+    const response = points.map(([x1, x2]) => w[0] * x1 + w[1] * x2), middle = mean(response);
+    const std = Math.sqrt(mean(response.map((v) => (v - middle) ** 2)));
+    const z = response.map((v) => (v - middle) / std);
+    const margins = points.map(([, , y], i) => y * z[i]);
+    const slopes = points.map(([, , y], i) => -y / (1 + Math.exp(margins[i])));
+    // mean and standard deviation depend on w, too: they take two parts out of the slopes
+    const shift = mean(slopes), along = mean(slopes.map((slope, i) => slope * z[i]));
+    const back = slopes.map((slope, i) => (slope - shift - along * z[i]) / std);
+    return {
+      loss: mean(margins.map((margin) => Math.log1p(Math.exp(-margin)))),
+      gradient: [0, 1].map((k) => mean(back.map((b, i) => b * points[i][k]))),
+    };
+  }
+
+  const polar = (radius, radians) => [radius * Math.cos(radians), radius * Math.sin(radians)];
+
+  function normalizationReadouts({ scale, angle, learning_rate: eta, steps, points }) {
+    const run = (radius, rate) => {
+      const path = [polar(radius, (angle * Math.PI) / 180)], losses = [];
+      for (;;) {
+        const w = path[losses.length], { loss, gradient } = normalizedUnit(points, w);
+        losses.push(loss);
+        if (losses.length > steps) return { path, losses };
+        path.push(w.map((v, k) => v - rate * gradient[k])); // never 0: w is no shorter than before
+      }
+    };
+    const { path, losses } = run(scale, eta), last = path[steps];
+    const equivalent = run(1, eta / scale ** 2).losses;
+    const turns = path.slice(1).map((to, t) =>
+      Math.atan2(path[t][0] * to[1] - path[t][1] * to[0], dot(path[t], to)));
+    return {
+      norm_start: norm(path[0]),
+      norm_end: norm(last),
+      rate_start: eta / dot(path[0], path[0]),
+      rate_end: eta / dot(last, last),
+      loss_start: losses[0],
+      loss_end: losses[steps],
+      turned: (turns.reduce((sum, turn) => sum + turn, 0) * 180) / Math.PI,
+      largest_gap: Math.max(...losses.map((loss, t) => Math.abs(loss - equivalent[t]))),
+      path,
+      losses,
+      equivalent_losses: equivalent,
+      unit_losses: run(1, eta).losses,
+    };
+  }
+
   /** Both sides of Eq. 11 for two kernels on an input whose autocorrelation is given. */
   function analyse(k1, k2, x, lags) {
     const maps = [correlate(x, k1), correlate(x, k2)];
@@ -188,6 +237,7 @@
       const [spectrum_1, spectrum_2] = [state.kernel_1, state.kernel_2].map((k) => powerSpectrum(k, 128));
       return { ...spectralReadouts(state), spectrum_1, spectrum_2 };
     }
+    if (kind === "normalization") return normalizationReadouts(state);
     const { readouts, terms } = imageAnalyser()(state), w = 2 * state.kernel_1.length - 1;
     return { ...readouts, lag_terms: Array.from({ length: w }, (_, i) => terms.slice(i * w, i * w + w)) };
   }
@@ -480,6 +530,16 @@
     normalized_similarity: "Normalised form",
     norm_1: "‖K₁‖",
     norm_2: "‖K₂‖",
+  };
+  const NORMALIZATION_READOUTS = {
+    norm_start: "‖w‖ at start",
+    norm_end: "‖w‖ at end",
+    rate_start: "η/‖w‖² at start",
+    rate_end: "η/‖w‖² at end",
+    loss_start: "Loss at start",
+    loss_end: "Loss at end",
+    turned: "Degrees turned",
+    largest_gap: "Largest gap A – B",
   };
 
   /** Tiles under their labels. The size of the numbers behind a readout tells zero from rounding. */
@@ -1099,7 +1159,92 @@
     return { nodes, draw, stop: () => heat.stop() };
   }
 
-  const VIEWS = { // keys: the state a link holds; choices: what their names may be; fixed: what only Python sets
+  function normalizationView(view) {
+    const { bounds } = VIEWS.normalization, panel = readoutPanel(NORMALIZATION_READOUTS);
+    const linear = [(v) => v, (v) => v, 1];
+    const logarithmic = [Math.log10, (v) => Number((10 ** v).toPrecision(3)), 0.01];
+    const control = (name, label, tell, [to, from, step]) => {
+      const [min, max] = bounds[name].map(to), value = inline();
+      const input = slider({ min, max, step }, (v) => view.set({ [name]: from(v) }));
+      const draw = (s) => {
+        follow(input, to(s[name]));
+        value.textContent = tell(short(s[name]));
+        input.setAttribute("aria-valuetext", value.textContent); // not the logarithm
+      };
+      return { node: field(label, input, value), draw };
+    };
+    const controls = [
+      control("scale", "Start scale s = ‖w‖", (v) => `s = ${v}`, logarithmic),
+      control("angle", "Start angle α", (v) => `α = ${v}°`, linear),
+      control("learning_rate", "Learning rate η", (v) => `η = ${v}`, logarithmic),
+      control("steps", "Steps", (v) => v, linear),
+    ];
+    const plane = chart(320, view.draw), curves = chart(320, view.draw), radii = h("span");
+    let ring; // the loss in every half degree of direction
+    const RISE = 30; // pixels between the lowest and the highest loss on the ring
+
+    function draw(s) {
+      const r = normalizationReadouts(s), around = (n) => (n * Math.PI) / 360;
+      ring ??= Array.from({ length: 720 }, (_, n) => normalizedUnit(s.points, polar(1, around(n))).loss);
+      const lowest = Math.min(...ring), spread = Math.max(...ring) - lowest, best = around(ring.indexOf(lowest));
+      const sentence = panel.draw(r, (name) => (name === "turned" ? 1 : 0));
+      controls.forEach((c) => c.draw(s));
+
+      // w never shortens, so the circle of its last norm holds the whole path
+      const centre = plane.width / 2, middle = plane.height / 2;
+      const pixels = (Math.min(centre, middle) - RISE - 4) / r.norm_end;
+      const circle = (name, radius, className) => plane.put(name, "circle",
+        { class: className, cx: centre, cy: middle, r: f(pixels * radius) });
+      plane.begin();
+      plane.x = (v) => centre + pixels * v;
+      plane.y = (v) => middle - pixels * v;
+      plane.line("ring", "convsim-area", [...ring, ring[0]].map((loss, n) =>
+        polar(r.norm_end + (RISE * (loss - lowest)) / spread / pixels, around(n))));
+      circle("end", r.norm_end, "convsim-hollow");
+      circle("start", r.norm_start, "convsim-start");
+      plane.line("best", "convsim-mean", [[0, 0], polar(r.norm_end, best)]);
+      plane.line("path", "convsim-line-one", r.path);
+      plane.dots("steps", "convsim-fill-one", r.path, 2.5);
+      plane.dots("origin", "convsim-fill-other", [[0, 0]], 2.5);
+      plane.dots("first", "convsim-fill-text", [r.path[0]], 4);
+      plane.dots("last", "convsim-final", [r.path[s.steps]], 5);
+      plane.end(`The path of w from norm ${show(r.norm_start)} to norm ${show(r.norm_end)}, turned by ` +
+        `${show(r.turned)} degrees; the loss is lowest at ${show((best * 180) / Math.PI, 1)} degrees`);
+      radii.textContent = `circles: ‖w‖ = ${short(r.norm_start)} and ${short(r.norm_end)}`;
+
+      curves.axes(0, s.steps, ...roundRange(r.losses, r.unit_losses));
+      const level = f(curves.y(lowest));
+      curves.put("lowest", "line", { class: "convsim-mean",
+        x1: curves.x(0), x2: curves.x(s.steps), y1: level, y2: level });
+      curves.line("own", "convsim-line-wide", indexed(r.losses));
+      curves.line("unit", "convsim-line-text", indexed(r.unit_losses));
+      curves.line("equivalent", "convsim-line-two", indexed(r.equivalent_losses));
+      curves.ticks([0, s.steps]);
+      curves.end(`Loss over ${s.steps} steps: from ${show(r.loss_start)} to ${show(r.loss_end)}, and the same ` +
+        `from scale 1 with rate ${show(r.rate_start)}; from scale 1 with rate ${show(s.learning_rate)} ` +
+        `to ${show(r.unit_losses[s.steps])}`);
+      return sentence;
+    }
+
+    const nodes = [
+      h("div", { class: "convsim-kernels" }, ...controls.map((c) => c.node)),
+      panel.node,
+      h("div", { class: "convsim-kernels" },
+        figure(plane.svg, h("strong", {}, "The plane of w"), key("convsim-dot-text", "start"),
+          key("convsim-final-swatch", "end"), key("convsim-mean-swatch", "best direction"),
+          key("convsim-area-swatch", "loss in each direction"), radii),
+        figure(curves.svg, h("strong", {}, "Loss over the steps"),
+          key("convsim-wide-swatch", "A: from scale s with η"), key("convsim-dash-two", "B: from scale 1 with η/s²"),
+          key("convsim-thin-swatch", "from scale 1 with η"), key("convsim-mean-swatch", "lowest"))),
+      h("p", { class: "convsim-note" }, "Every step leaves its circle along a tangent: ‖w‖ never falls, " +
+        "and the rate that counts, η/‖w‖², never rises. A and B start with the same one, and so turn alike."),
+    ];
+    return { nodes, draw, stop: () => [plane, curves].forEach((c) => c.stop()) };
+  }
+
+  // keys: the state a link holds; choices: what their names may be; bounds: of their numbers, where
+  // they are the view's own; fixed: what only Python sets
+  const VIEWS = {
     correlation: {
       name: "CorrelationExplorer", title: "Correlation explorer", build: correlationView,
       keys: ["signal", "kernel", "mode", "position"], choices: { mode: MODES }, fixed: [],
@@ -1118,6 +1263,11 @@
       name: "SpectrumExplorer", title: "Spectrum explorer", build: spectrumView,
       keys: ["kernel_1", "kernel_2", "loss", "learning_rate", "seed"],
       choices: { loss: ["convolutional_similarity", "normalized"] }, fixed: [],
+    },
+    normalization: {
+      name: "NormalizationExplorer", title: "Normalisation explorer", build: normalizationView,
+      keys: ["scale", "angle", "learning_rate", "steps"], choices: {}, fixed: ["points"],
+      bounds: { scale: [0.1, 10], angle: [-180, 180], learning_rate: [0.01, 10], steps: [1, 100] },
     },
   };
 
@@ -1205,15 +1355,16 @@
     `${location.href.split("#")[0]}#convsim=${index}&${keys.map((k) => `${k}=${write(s[k])}`).join("&")}`;
 
   const BOUNDS = { seed: [0, 2 ** 32 - 1], position: [0, 1e6], learning_rate: [1e-6, 10] };
+  const WHOLE = ["seed", "position", "steps"];
 
   /** The value a link gives, if Python would take it too; throws otherwise. */
-  function parse(name, text, like, choices) {
+  function parse(name, text, like, choices, bounds = BOUNDS[name]) {
     const need = (good) => { if (!good) throw new RangeError(name); };
-    const [low, high] = BOUNDS[name] ?? [-1e6, 1e6];
+    const [low, high] = bounds ?? [-1e6, 1e6];
     const number = (t) => {
       const value = Number(t);
       need(t.trim() !== "" && value >= low && value <= high);
-      need(name === "learning_rate" || !BOUNDS[name] || Number.isInteger(value));
+      need(!WHOLE.includes(name) || Number.isInteger(value));
       return value;
     };
     const list = (t) => t.split(",").map(number);
@@ -1229,12 +1380,12 @@
   }
 
   /** Take the state from the address if it is meant for this explorer; false if it is mangled. */
-  function restore(model, { keys, choices }, el) {
+  function restore(model, { keys, choices, bounds }, el) {
     const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
     if (parts.get("convsim") !== String(model.get("_index"))) return true;
     const patch = {};
     try {
-      for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k), choices[k]);
+      for (const k of keys) if (parts.has(k)) patch[k] = parse(k, parts.get(k), model.get(k), choices[k], bounds?.[k]);
     } catch {
       return false;
     }

@@ -105,9 +105,9 @@ def taps_trait(default: Any, low: int, high: int) -> Checked:
     )
 
 
-def whole_trait(default: int, high: int) -> Checked:
-    check = partial(_number, low=0, high=high, whole=True)
-    return Checked(default, check, f"a whole number from 0 to {high}")
+def whole_trait(default: int, high: int, low: int = 0) -> Checked:
+    check = partial(_number, low=low, high=high, whole=True)
+    return Checked(default, check, f"a whole number from {low} to {high}")
 
 
 def number_trait(default: float, low: float, high: float) -> Checked:

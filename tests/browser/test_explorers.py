@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import shutil
@@ -17,8 +18,10 @@ from convsim import convolutional_similarity
 from convsim.explorers import (
     CorrelationExplorer,
     ImageExplorer,
+    NormalizationExplorer,
     SimilarityExplorer,
     SpectrumExplorer,
+    normalization,
     spectrum,
 )
 from convsim.explorers import explorers as module
@@ -48,17 +51,18 @@ globalThis.fakeModel = (state) => {
 
 
 ROUND_OF_INPUT_EVENTS = """
-async (readout) => {
-  const sliders = [...document.querySelectorAll(".convsim-slider")], times = [];
+async ([selector, readout]) => {
+  const sliders = [...document.querySelectorAll(selector)], times = [];
   const output = document.querySelector(`[data-readout="${readout}"]`);
   for (let i = 0; i < 330; i++) {
-    const slider = sliders[i % sliders.length], before = output.dataset.value;
+    const slider = sliders[i % sliders.length], before = output.dataset.value, old = slider.value;
     slider.value = Math.sin(i);
     const start = performance.now();
     slider.dispatchEvent(new Event("input", { bubbles: true }));
     document.body.getBoundingClientRect();
     times.push(performance.now() - start);
-    if (output.dataset.value === before) throw new Error("the numbers did not move");
+    const moved = slider.value !== old;
+    if (moved && output.dataset.value === before) throw new Error("the numbers did not move");
     if (i % 10 === 0) await new Promise(requestAnimationFrame);
   }
   return times.slice(30);
@@ -90,11 +94,15 @@ def readout(page: Page, name: str) -> float:
 
 def shown_state(page: Page) -> dict[str, list[float]]:
     """The kernels in the page's own link, which are exact."""
-    link = page.locator(".convsim-link").first.input_value()
-    parts = dict(part.split("=") for part in link.split("#")[1].split("&"))
+    parts = link_parts(page)
     return {
         name: [float(v) for v in parts[name].split(",")] for name in parts if name.startswith("ke")
     }
+
+
+def link_parts(page: Page) -> dict[str, str]:
+    link = page.locator(".convsim-link").first.input_value()
+    return dict(part.split("=") for part in link.split("#")[1].split("&"))
 
 
 def in_link(value: Any) -> str:
@@ -114,13 +122,13 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         size = 10 ** rng.uniform(-2, 2)
         return [rng.uniform(-size, size) for _ in range(count)]
 
-    kind = number % 4
+    kind = number % 5
     if kind == 0:
         length = rng.randint(1, 64)
         return CorrelationExplorer(
             signal=taps(length),
             kernel=taps(rng.randint(1, min(16, length))),
-            mode=module.MODES[number // 4 % 3],
+            mode=module.MODES[number // 5 % 3],
             position=rng.randint(0, 80),
         )
     if kind == 1:
@@ -128,7 +136,7 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         return SimilarityExplorer(
             kernel_1=taps(count),
             kernel_2=taps(count),
-            input=module.INPUTS[number // 4 % len(module.INPUTS)],
+            input=module.INPUTS[number // 5 % len(module.INPUTS)],
             seed=rng.randint(0, 2**32 - 1),
             photograph=taps(64),
         )
@@ -136,10 +144,17 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         count = rng.randint(1, 16)
         return SpectrumExplorer(
             kernel_1=taps(count),
-            kernel_2=taps(count) if number % 20 != 3 else [0.0] * count,
-            loss=spectrum.LOSSES[number // 4 % 2],
+            kernel_2=taps(count) if number % 25 != 3 else [0.0] * count,
+            loss=spectrum.LOSSES[number // 5 % 2],
             learning_rate=rng.uniform(0.001, 1),
             seed=rng.randint(0, 2**32 - 1),
+        )
+    if kind == 4:
+        return NormalizationExplorer(
+            scale=10 ** rng.uniform(-1, 1),
+            angle=rng.uniform(-180, 180),
+            learning_rate=10 ** rng.uniform(-2, 1),
+            steps=rng.randint(1, 100),
         )
     size = rng.choice([3, 5])
     return ImageExplorer(
@@ -174,7 +189,9 @@ def test_javascript_and_python_agree_on_200_random_states(page: Page, tmp_path: 
         )
         assert set(got) == set(expected)
         for name, value in expected.items():
-            if value is None or name.endswith("cosine") or name == "normalized_similarity":
+            if isinstance(explorer, NormalizationExplorer):
+                scale = torch.tensor(value).abs().max().item()
+            elif value is None or name.endswith("cosine") or name == "normalized_similarity":
                 scale = 1.0
             elif name in ("convolutional_similarity", "output_length", "norm_1", "norm_2"):
                 scale = value
@@ -212,13 +229,14 @@ def test_every_explorer_mounts_once_from_disk(page: Page, tmp_path: Path) -> Non
         ImageExplorer(),
         SimilarityExplorer(),
         SpectrumExplorer(),
+        NormalizationExplorer(),
     )
     page.goto(url)
-    assert page.locator(".convsim-view").count() == 5
+    assert page.locator(".convsim-view").count() == 6
     assert page.locator(".convsim-fallback").count() == 0
     page.evaluate("convsimExplorers.mountAll()")
     page.add_script_tag(path=str(SOURCES / "explorers.js"))
-    assert page.locator(".convsim-view").count() == 5
+    assert page.locator(".convsim-view").count() == 6
     before = page.locator(".convsim-similarity").nth(1).inner_text()
     page.locator(".convsim-similarity").nth(0).get_by_label("K1 tap 0").fill("-1.2")
     assert page.locator(".convsim-similarity").nth(1).inner_text() == before
@@ -431,15 +449,18 @@ def test_randomise_and_reset(page: Page, tmp_path: Path) -> None:
     assert readout(page, "feature_map_similarity") == pytest.approx(expected, abs=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["correlation", "similarity", "image", "spectrum"])
+@pytest.mark.parametrize(
+    "kind", ["correlation", "similarity", "image", "spectrum", "normalization"]
+)
 def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str) -> None:
     rng = random.Random(3)
-    number = {"correlation": 4, "similarity": 5, "image": 6, "spectrum": 7}[kind]
+    kinds = ("correlation", "similarity", "image", "spectrum", "normalization")
+    number = 5 + kinds.index(kind)
     first, second = random_explorer(rng, number), random_explorer(rng, number)
     url = write_page(tmp_path, CorrelationExplorer(), first)
     page.goto(url)
     pristine = page.locator(".convsim-link").nth(1).input_value()
-    names = [name for name in second.names if name != "photograph"]
+    names = [name for name in second.names if name not in ("photograph", "points")]
     query = "&".join(f"{name}={in_link(getattr(second, name))}" for name in names)
     link = f"{url}#convsim=1&{query}"
     assert link != pristine
@@ -600,8 +621,11 @@ def test_no_sideways_scrolling_and_room_for_a_finger(
     sixteen = SimilarityExplorer(kernel_1=[-0.99] * 16, kernel_2=[0.5] * 16)
     five = ImageExplorer(kernel_1=[[-0.123] * 5] * 5)
     spectra = SpectrumExplorer(kernel_1=[-0.99] * 16), SpectrumExplorer(kernel_1=[0] * 8)
+    wide = NormalizationExplorer(angle=-178.5, learning_rate=0.0123)
     page.goto(
-        write_page(tmp_path, CorrelationExplorer(), SimilarityExplorer(), sixteen, five, *spectra)
+        write_page(
+            tmp_path, CorrelationExplorer(), SimilarityExplorer(), sixteen, five, *spectra, wide
+        )
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for view in page.locator(".convsim-view").all():
@@ -621,6 +645,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Pa
             SimilarityExplorer(),
             ImageExplorer(),
             SpectrumExplorer(),
+            NormalizationExplorer(),
         )
     )
     controls = page.locator(":is(button, select, input):visible")
@@ -644,7 +669,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Pa
         assert outline == "solid"
     assert len(reached) == wanted - 2  # of three radio buttons one is a tab stop
     pictures = page.locator('[role="img"]').evaluate_all("(all) => all.map((e) => e.ariaLabel)")
-    assert len(pictures) == 3 + 3 + 4 + 2
+    assert len(pictures) == 3 + 3 + 4 + 2 + 2
     assert all(len(label) > 20 or "eature map" in label for label in pictures)
 
 
@@ -996,24 +1021,158 @@ def test_random_kernels_come_from_the_seed(page: Page, tmp_path: Path) -> None:
     assert_quiet(page)
 
 
+def points_of(page: Page, mark: str) -> list[tuple[float, float]]:
+    path = page.locator(mark).get_attribute("d") or ""
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path)]
+
+
+def test_logarithmic_sliders_set_scale_and_rate(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, NormalizationExplorer()))
+    scale, rate = page.get_by_label("Start scale s"), page.get_by_label("Learning rate η")
+    for position, value in (("-1", "0.1"), ("0", "1"), ("1", "10"), ("-0.48", "0.331")):
+        scale.fill(position)
+        assert link_parts(page)["scale"] == value
+        assert float(scale.input_value()) == float(position)  # it stays where it was put
+        expect(scale).to_have_attribute("aria-valuetext", f"s = {value}")
+    for position, value in (("-2", "0.01"), ("1", "10"), ("-0.7", "0.2")):
+        rate.fill(position)
+        assert link_parts(page)["learning_rate"] == value
+    page.get_by_label("Start angle α").fill("-35")
+    page.get_by_label("Steps", exact=True).fill("7")
+    assert link_parts(page) | {"convsim": ""} == {
+        "convsim": "", "scale": "0.331", "angle": "-35", "learning_rate": "0.2", "steps": "7",
+    }  # fmt: skip
+    twin = NormalizationExplorer(scale=0.331, angle=-35, learning_rate=0.2, steps=7).readouts()
+    for cell in page.locator("[data-readout]").all():
+        name = cell.get_attribute("data-readout") or ""
+        tolerance = {"abs": 1e-12} if name == "largest_gap" else {"rel": 1e-9}
+        assert readout(page, name) == pytest.approx(twin[name], **tolerance), name
+    rate.focus()
+    page.keyboard.press("ArrowRight")
+    assert link_parts(page)["learning_rate"] == "0.204"
+    page.keyboard.press("Home")
+    assert link_parts(page)["learning_rate"] == "0.01"
+    page.get_by_role("button", name="Reset").click()
+    assert link_parts(page)["scale"] == "0.3"
+    assert_quiet(page)
+
+
+def test_dragging_the_scale_redraws_both_pictures(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, NormalizationExplorer()))
+    box = page.get_by_label("Start scale s").bounding_box()
+    assert box is not None
+    y, seen = box["y"] + box["height"] / 2, set()
+    page.mouse.move(box["x"] + box["width"] * 0.3, y)
+    page.mouse.down()
+    for share in (0.1, 0.5, 0.9):
+        page.mouse.move(box["x"] + share * box["width"], y, steps=4)
+        scale = float(link_parts(page)["scale"])
+        assert scale == pytest.approx(10 ** (2 * share - 1), rel=0.15)
+        assert readout(page, "norm_start") == pytest.approx(scale)
+        assert readout(page, "largest_gap") < 1e-11
+        seen.add(tuple(chart.inner_html() for chart in page.locator(".convsim-chart").all()))
+    page.mouse.up()
+    assert len({plane for plane, _ in seen}) == len({curves for _, curves in seen}) == 3
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize(("scale", "rate"), [(0.1, 10.0), (0.3, 0.1), (10.0, 1.0)])
+def test_the_plane_shows_the_path_and_the_curves_coincide(
+    page: Page, tmp_path: Path, scale: float, rate: float, width: int
+) -> None:
+    """Places read off the picture, in units of the plane, against the readouts."""
+    page.set_viewport_size({"width": width, "height": 740})
+    explorer = NormalizationExplorer(scale=scale, learning_rate=rate, angle=150, steps=60)
+    page.goto(write_page(tmp_path, explorer))
+    expected = explorer.readouts()
+    plane = page.locator(".convsim-chart").first
+    expect(plane.locator(".convsim-hollow")).to_be_visible()
+    outer = plane.locator(".convsim-hollow")
+    x, y, radius = (float(outer.get_attribute(name) or "") for name in ("cx", "cy", "r"))
+    pixels = radius / expected["norm_end"]
+    path = [((a - x) / pixels, (y - b) / pixels) for a, b in points_of(page, ".convsim-line-one")]
+    assert len(path) == 61
+    for got, wanted in zip(path, expected["path"], strict=True):
+        assert got == pytest.approx(wanted, abs=2 * expected["norm_end"] / radius / 100)
+    inner = float(plane.locator(".convsim-start").get_attribute("r") or "")
+    assert inner == pytest.approx(pixels * scale, abs=0.02)
+
+    # the ring is lowest where the loss is, and the dotted ray points there
+    fine = torch.arange(0, 360, 0.5, dtype=torch.float64).deg2rad()
+    loss = normalization.normalized_loss(torch.stack([fine.cos(), fine.sin()], dim=1))
+    ring = [math.hypot(a - x, b - y) for a, b in points_of(page, ".convsim-area")]
+    rise = 30 * (loss - loss.min()) / (loss.max() - loss.min())
+    assert ring[:-1] == pytest.approx((radius + rise).tolist(), abs=0.02)
+    tip = points_of(page, "path.convsim-mean")[1]
+    angle = math.atan2(y - tip[1], tip[0] - x) % math.tau
+    assert angle == pytest.approx(fine[loss.argmin()].item(), abs=0.001)
+    box = plane.bounding_box()
+    assert box is not None
+    assert max(ring) < min(box["width"], box["height"]) / 2
+
+    own, other = points_of(page, ".convsim-line-wide"), points_of(page, ".convsim-line-two")
+    assert len(own) == 61
+    assert own == [pytest.approx(point, abs=0.011) for point in other]
+    assert own != points_of(page, ".convsim-line-text")
+    assert_quiet(page)
+
+
 @pytest.mark.parametrize(
-    ("explorer_type", "name"),
+    "fragment", ["scale=0.01", "angle=200", "steps=1.5", "learning_rate=0.001"]
+)
+def test_a_link_out_of_bounds_changes_nothing(page: Page, tmp_path: Path, fragment: str) -> None:
+    page.goto(f"{write_page(tmp_path, NormalizationExplorer())}#convsim=0&{fragment}")
+    expect(page.get_by_text("This link cannot be read.")).to_be_visible()
+    assert link_parts(page)["scale"] == "0.3"
+    assert link_parts(page)["learning_rate"] == "0.1"
+
+
+def test_the_live_normalization_is_pythons(page: Page, tmp_path: Path) -> None:
+    explorer = NormalizationExplorer(scale=2, steps=30)
+    page.goto(write_page(tmp_path, head=f"<script>{FAKE_MODEL}</script>"))
+    page.evaluate(
+        """(state) => {
+          globalThis.model = fakeModel(state);
+          globalThis.dispose = convsimExplorers.render({ model, el: document.body });
+        }""",
+        {n: explorer.get_state(n)[n] for n in (*explorer.names, "_explorer")},
+    )
+    call = page.get_by_label("Constructor call").input_value()
+    copy = eval(call, {"NormalizationExplorer": NormalizationExplorer})  # noqa: S307
+    assert repr(copy) == repr(explorer)
+    page.evaluate("model.receive({ scale: 0.5 })")
+    explorer.scale = 0.5
+    for name in ("norm_end", "rate_end", "loss_end", "turned"):
+        assert readout(page, name) == pytest.approx(explorer.readouts()[name], rel=1e-9)
+    page.get_by_label("Steps", exact=True).fill("12")
+    assert page.evaluate("model.calls") == [["set", "steps", 12], ["save_changes"]]
+    page.evaluate("dispose()")
+    assert page.evaluate("model.count()") == 0
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize(
+    ("explorer_type", "selector", "name"),
     [
-        (SimilarityExplorer, "feature_map_similarity"),
-        (SpectrumExplorer, "convolutional_similarity"),
+        (SimilarityExplorer, ".convsim-slider", "feature_map_similarity"),
+        (SpectrumExplorer, ".convsim-slider", "convolutional_similarity"),
+        (NormalizationExplorer, '[aria-label^="Start scale"]', "norm_start"),
     ],
 )
 def test_an_input_event_is_answered_within_a_frame(
-    page: Page, tmp_path: Path, explorer_type: type[Explorer], name: str
+    page: Page, tmp_path: Path, explorer_type: type[Explorer], selector: str, name: str
 ) -> None:
-    """N = 16, M = 64: handler and forced layout, 95th percentile of 300 events.
+    """N = 16, M = 64, or 100 steps: handler and forced layout, 95th percentile of 300 events.
 
     Whatever else runs on the machine only adds to the time, so the best of three rounds counts.
     """
     rng = random.Random(0)
     k1, k2 = ([rng.uniform(-1, 1) for _ in range(16)] for _ in range(2))
-    page.goto(write_page(tmp_path, explorer_type(kernel_1=k1, kernel_2=k2)))
-    rounds = [page.evaluate(ROUND_OF_INPUT_EVENTS, name) for _ in range(3)]
+    pair = explorer_type is not NormalizationExplorer
+    largest: dict[str, Any] = {"kernel_1": k1, "kernel_2": k2} if pair else {"steps": 100}
+    page.goto(write_page(tmp_path, explorer_type(**largest)))
+    rounds = [page.evaluate(ROUND_OF_INPUT_EVENTS, [selector, name]) for _ in range(3)]
     p95 = min(statistics.quantiles(times, n=20)[-1] for times in rounds)
     print(f"{explorer_type.__name__}: 95th percentile {p95:.2f} ms")
     assert p95 <= 16
