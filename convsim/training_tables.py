@@ -1,0 +1,282 @@
+"""Records of trained networks in, tables out: Table 5, its costs and its controls."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean, stdev
+
+import torch
+
+from convsim.experiments import paper
+from convsim.experiments.cifar10 import CONDITIONS
+from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.table import Table
+
+NETWORKS = {64: "CNN1", 128: "CNN2", 512: "width 512"}
+NOT_RECORDED = "not recorded"
+CONTRASTS = {
+    ("scale", "baseline"): "shrinking alone",
+    ("init", "scale"): "what Algorithm 1 adds to its shrinking",
+    ("scale-free", "baseline"): "lower similarity at unchanged scale",
+    ("both", "scale"): "lower similarity at Algorithm 1's scale",
+    ("both", "init"): "both, against Algorithm 1",
+    ("regularise", "baseline"): "Algorithm 2",
+    ("regularise", "decay"): "Algorithm 2, against weight decay to the same norm",
+    ("learning-rate", "baseline"): "a tuned learning rate alone",
+    ("init", "learning-rate"): "Algorithm 1, against a tuned learning rate",
+}
+"""Pairs of conditions, and the question that the difference of the two answers."""
+
+
+def sweep_records(folder: Path = RESULTS) -> list[Record]:
+    """The records of one sweep, the one that says most: same data, epochs and precision.
+
+    A sweep with the paper's three conditions is preferred to one without, CIFAR-10 to a copy of
+    it and a copy to the digits, then more epochs to fewer.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
+    sweeps: dict[tuple[str, int, str], list[Record]] = {}
+    for record in read_records("table5", folder):
+        key = (record.settings[name] for name in ("data", "epochs", "precision"))
+        sweeps.setdefault(tuple(key), []).append(record)
+    if not sweeps:
+        raise ValueError(
+            f"no training is recorded in {folder}; expected records of table5: run `convsim run "
+            "table5`"
+        )
+    wanted = {"baseline", "init", "regularise"}
+
+    def merit(key: tuple[str, int, str]) -> tuple[int, int, int, int]:
+        data, epochs, _ = key
+        have = {record.settings["condition"] for record in sweeps[key]}
+        copy = 2 if data == "CIFAR-10" else int(data.startswith("CIFAR-10"))
+        return len(wanted & have), copy, epochs, len(sweeps[key])
+
+    return sweeps[max(sweeps, key=merit)]
+
+
+def runs_of(records: Sequence[Record], condition: str, width: int = 64) -> list[Record]:
+    """The runs of one condition and width that did not diverge, by seed."""
+    found = [
+        record
+        for record in records
+        if record.settings["condition"] == condition
+        and record.settings["width"] == width
+        and "diverged" not in record.metrics
+    ]
+    return sorted(found, key=lambda record: record.settings["seed"])
+
+
+def accuracy_table(*, folder: Path = RESULTS) -> Table:
+    """Table 5: highest test accuracy, paper beside ours."""
+    records = sweep_records(folder)
+    rows = []
+    for (width, condition), printed in paper.ACCURACY.items():
+        runs = runs_of(records, condition, width)
+        rows.append(
+            (
+                NETWORKS[width],
+                CONDITIONS[condition],
+                f"{printed:.2f}",
+                _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
+                _mean_std([run.metrics["last_test_accuracy"] for run in runs]),
+                str(len(runs)),
+            )
+        )
+    return Table(
+        columns=(
+            *(("", "network"), ("", "condition")),
+            *(("best epoch, %", "paper"), ("best epoch, %", "ours")),
+            *(("last epoch, %", "ours"), ("", "n")),
+        ),
+        rows=tuple(rows),
+        caption="Test accuracy: Table 5 of the paper, 100 epochs, beside ours.",
+        source=f"Paper: Belmekki et al. (2024). Ours: {provenance(records)}",
+    )
+
+
+def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
+    """What each condition costs: seconds before training, and seconds per epoch."""
+    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
+    base = _seconds(runs_of(records, "baseline", width))
+    rows = []
+    for condition in CONDITIONS:
+        runs = runs_of(records, condition, width)
+        if not runs:
+            continue
+        before = fmean(run.metrics["initialisation_seconds"] for run in runs)
+        epoch = _seconds(runs)
+        rows.append(
+            (
+                condition,
+                f"{before:.1f}",
+                f"{epoch:.2f}",
+                f"{epoch - base:+.2f}",
+                f"{100 * (epoch / base - 1):+.0f} %",
+            )
+        )
+    return Table(
+        columns=(
+            ("", "condition"),
+            ("before training", "s"),
+            *(("an epoch", "s"), ("an epoch", "s more"), ("an epoch", "more than baseline")),
+        ),
+        rows=tuple(rows),
+        caption=f"Time of each condition, {NETWORKS.get(width, width)}, median epoch.",
+        source=f"{provenance(records)} Runs shared the machine: small differences are noise.",
+    )
+
+
+def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
+    """Every condition: accuracies, weight norm, normalised similarity, feature maps."""
+    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
+    rows = []
+    for condition, meaning in CONDITIONS.items():
+        runs = runs_of(records, condition, width)
+        rows.append(
+            (
+                condition,
+                meaning,
+                _mean_std([run.metrics["epochs"]["train_accuracy"][-1] for run in runs]),
+                _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
+                _mean_std([_norm(run, 0) for run in runs]),
+                _mean_std([_norm(run, -1) for run in runs]),
+                _mean_std([_deep(run.metrics["epochs"]["normalized"], -1) for run in runs]),
+                _mean_std([_deep(run.metrics["cosine_before"]) for run in runs]),
+                _mean_std([_deep(run.metrics["cosine_after"]) for run in runs]),
+                str(len(runs)),
+            )
+        )
+    return Table(
+        columns=(
+            *(("", "condition"), ("", "what it does")),
+            *(("accuracy, %", "training"), ("accuracy, %", "test, best")),
+            *(("weight norm", "epoch 1"), ("weight norm", "last epoch")),
+            ("normalised similarity", "last epoch"),
+            *(("feature maps, |cos|", "before"), ("feature maps, |cos|", "after")),
+            ("", "n"),
+        ),
+        rows=tuple(rows),
+        caption=f"{NETWORKS.get(width, width)} under every condition; similarity and |cos| are "
+        "means of layers 2 to 4.",
+        source=provenance(records),
+    )
+
+
+def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
+    """Differences of conditions in test accuracy, paired by seed, with 95 % intervals."""
+    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
+    rows = []
+    for (first, second), question in CONTRASTS.items():
+        cells = []
+        for measure in (best_test, last_training):
+            differences = paired_differences(records, first, second, width, measure)
+            cells.append(interval_in_words(differences))
+        count = len(paired_differences(records, first, second, width, best_test))
+        rows.append((f"{first} − {second}", question, *cells, str(count)))
+    return Table(
+        columns=(
+            *(("", "difference"), ("", "what it is the effect of")),
+            *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
+            ("", "n"),
+        ),
+        rows=tuple(rows),
+        caption=f"Differences between conditions, {NETWORKS.get(width, width)}, paired by seed: "
+        "mean [95 % interval].",
+        source=provenance(records),
+    )
+
+
+def paired_differences(
+    records: Sequence[Record],
+    first: str,
+    second: str,
+    width: int,
+    measure: Callable[[Record], float],
+) -> list[float]:
+    """Measure of ``first`` minus that of ``second``, seed by seed: same initialisation, shuffle."""
+    values = [
+        {record.settings["seed"]: measure(record) for record in runs_of(records, name, width)}
+        for name in (first, second)
+    ]
+    return [values[0][seed] - values[1][seed] for seed in sorted(values[0].keys() & values[1])]
+
+
+def interval(differences: Sequence[float]) -> tuple[float, float] | None:
+    """Student's 95 % interval of the mean; None for fewer than two values."""
+    n = len(differences)
+    if n < 2:
+        return None
+    half = _student(n - 1) * stdev(differences) / math.sqrt(n)
+    return fmean(differences) - half, fmean(differences) + half
+
+
+def interval_in_words(differences: Sequence[float]) -> str:
+    """Mean and interval, or why there is none."""
+    if not differences:
+        return NOT_RECORDED
+    found = interval(differences)
+    bounds = "one seed, no interval" if found is None else f"{found[0]:+.2f} to {found[1]:+.2f}"
+    return f"{fmean(differences):+.2f} [{bounds}]"
+
+
+def provenance(records: Sequence[Record]) -> str:
+    """Where the numbers of a table come from, in a line."""
+
+    def every(values: Sequence[object]) -> str:
+        return ", ".join(map(str, sorted(set(values), key=str)))
+
+    settings = [record.settings for record in records]
+    diverged = sum("diverged" in record.metrics for record in records)
+    hardware = every([record.hardware for record in records])
+    versions = every([record.versions["torch"] for record in records])
+    of_runs = {key: every([s[key] for s in settings]) for key in settings[0]}
+    return (
+        f"{of_runs['data']}, {of_runs['epochs']} epochs, {of_runs['precision']}, seed "
+        f"{of_runs['seed']}; {hardware}; torch {versions}; recorded "
+        f"{max(record.started for record in records)[:10]}; mean ± std over n seeds; "
+        f"{diverged} of {len(records)} runs diverged."
+    )
+
+
+def best_test(record: Record) -> float:
+    return float(record.metrics["top_test_accuracy"])
+
+
+def last_training(record: Record) -> float:
+    return float(record.metrics["epochs"]["train_accuracy"][-1])
+
+
+def _seconds(runs: Sequence[Record]) -> float:
+    """Median over the epochs of all runs: other work on the machine makes outliers."""
+    seconds = [s for run in runs for s in run.metrics["epochs"]["seconds"]]
+    return float(torch.tensor(seconds).median()) if seconds else math.nan
+
+
+def _norm(run: Record, epoch: int) -> float:
+    return math.hypot(*(layer[epoch] for layer in run.metrics["epochs"]["norm"].values()))
+
+
+def _deep(layers: dict[str, object], epoch: int | None = None) -> float:
+    """Mean over the layers after the first, which sees only three channels."""
+    values = list(layers.values())[1:]
+    return fmean(value if epoch is None else value[epoch] for value in values)  # type: ignore
+
+
+def _student(degrees: int) -> float:
+    """Upper 2.5 % point of Student's t distribution."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, degrees))
+
+
+def _mean_std(values: Sequence[float]) -> str:
+    if not values:
+        return NOT_RECORDED
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{fmean(values):.2f} ± {stdev(values):.2f}"
