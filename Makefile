@@ -53,8 +53,9 @@ chapters: $(READY) ## run every notebook and store its outputs, draw the picture
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
 	$(BIN)/python -m book.pictures
 
-bench: $(READY) ## time the loss against everything else, and record it (two minutes)
+bench: $(READY) ## time the loss and a training, and record both (six minutes)
 	$(BIN)/python benchmarks/similarity.py
+	$(BIN)/python benchmarks/training.py
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

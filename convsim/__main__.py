@@ -82,6 +82,7 @@ def run(
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         machine = sweep.Machine(data_dir, device, results, tensorboard, progress=jobs == 1)
         with _told():
+            _check_device(device)
             data = sweep.load(data_dir, device)[0].source
             training = _plan(conditions, widths, seeds, epochs, precision, data)
             sweep.run(training, machine, jobs=jobs, cluster=cluster)
@@ -136,8 +137,18 @@ def _told() -> Iterator[None]:
     """What was wrong with the input, as a message and not as a traceback."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); expected cpu, or a "
+            "GPU that PyTorch sees, such as cuda"
+        ) from error
 
 
 def _echo(lines: Iterable[str]) -> None:

@@ -163,7 +163,7 @@ def _original(folder: Path, part: str, download: bool) -> tuple[Tensor, Tensor]:
 
 def _class_folders(root: Path, part: str, kinds: set[str]) -> tuple[Tensor, Tensor]:
     """Pixels and labels of ``root/part/<class>/*``; the kinds of file are added to ``kinds``."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     pixels = []
     for name in CIFAR10_CLASSES:
@@ -177,17 +177,18 @@ def _class_folders(root: Path, part: str, kinds: set[str]) -> tuple[Tensor, Tens
         for path in paths:
             try:
                 with Image.open(path) as image:
-                    if image.size != (32, 32):
-                        raise ValueError(
-                            f"{path} is {image.size[0]} × {image.size[1]} pixels; expected "
-                            "32 × 32: this is not CIFAR-10, name another folder"
-                        )
-                    pixels.append(np.asarray(image.convert("RGB")))
-            except (UnidentifiedImageError, OSError) as error:
+                    picture = np.asarray(image.convert("RGB"))
+            except (OSError, SyntaxError, ValueError) as error:  # Pillow's, for broken files
                 raise ValueError(
                     f"{path} cannot be read ({error}); expected a complete PNG or JPEG file: the "
                     "copy is damaged, unpack or copy it again"
                 ) from error
+            if picture.shape != (32, 32, 3):
+                raise ValueError(
+                    f"{path} is {picture.shape[1]} × {picture.shape[0]} pixels; expected 32 × 32: "
+                    "this is not CIFAR-10, name another folder"
+                )
+            pixels.append(picture)
             kinds.add(_KINDS[path.suffix.lower()])
     labels = torch.arange(len(CIFAR10_CLASSES)).repeat_interleave(PER_CLASS[part])
     stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()

@@ -179,6 +179,11 @@ def fit(
     layers = convolutional_layers(model)
     optimizer = _sgd(model, layers, lr, weight_decay)
     history = load_checkpoint(checkpoint, model, settings) if checkpoint else []
+    if len(history) > epochs:
+        raise ValueError(
+            f"{checkpoint} holds {len(history)} epochs; expected {epochs} at the most: ask for "
+            "more epochs, or delete it to start again"
+        )
     epochs_so_far = [Epoch(**entry) for entry in history]
     steps = math.ceil(len(train) / batch_size)
     with (
@@ -198,7 +203,7 @@ def fit(
             batches = train.batches(batch_size, torch.randperm(len(train), device=device))
             with _kernels(device, tf32=precision == "tf32"):
                 loss, right = _train(model, batches, optimizer, layers, beta, precision, bar)
-            _check_finite(loss, layers, number)
+            _check_finite(loss, model, layers, number)
             seconds = time.perf_counter() - started
             epoch = Epoch(
                 epoch=number,
@@ -306,16 +311,27 @@ def _measure(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[str, f
     return measured
 
 
-def _check_finite(loss: Tensor, layers: Sequence[tuple[str, Convolution]], epoch: int) -> None:
-    """Stop a run whose loss or weights became NaN or infinite."""
-    broken = [name for name, layer in layers if not layer.weight.isfinite().all()]
+def _check_finite(
+    loss: Tensor, model: nn.Module, layers: Sequence[tuple[str, Convolution]], epoch: int
+) -> None:
+    """Stop a run whose loss or weights became NaN or infinite, or so large that L_CS did."""
+    broken = [
+        name.rpartition(".")[0]
+        for name, parameter in model.named_parameters()
+        if not parameter.isfinite().all()
+    ]
+    broken += [
+        name
+        for name, layer in layers
+        if not convolutional_similarity(layer.weight.detach(), check_finite=False).isfinite()
+    ]
     finite = loss.isfinite()
     if finite.all() and not broken:
         return
     # Once a loss is NaN all later ones are.
     first = int(finite.sum())
     last = f"{loss[first - 1]:.6g}" if first else "none in this epoch"
-    where = f"the weight of layer {broken[0]!r}" if broken else "the loss alone"
+    where = f"the weights or L_CS of layer {broken[0]!r}" if broken else "the loss alone"
     raise FloatingPointError(
         f"epoch {epoch}: NaN or infinity in {where} at step {first + 1} of the epoch or just "
         f"before; last finite loss: {last}. Expected finite numbers: lower the learning rate or "

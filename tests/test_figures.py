@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib import pyplot as plt
 
+from benchmarks import training as training_benchmark
 from book import pictures
 from convsim import figures, record_figures, tables
 from convsim.experiments.pairs import TABLES
@@ -140,3 +141,44 @@ def test_collapse_counts_what_the_formula_counts() -> None:
     assert left.get_title() == f"{4 * 3 // 2 * 3**2} correlations Kᵢ[c₁] ⋆ Kⱼ[c₂]"
     assert right.get_title().startswith("12 of the form")
     plt.close("all")
+
+
+def test_training_benchmark_records_times_and_ratios_of_one_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    threads = torch.get_num_threads()
+    options = ["--device", "cpu", "--images", "40", "--width", "4", "--results", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["training.py", *options])
+    quick = {"rounds": 2, "iterations": 3}
+    measure = training_benchmark.measure
+    monkeypatch.setattr(
+        training_benchmark, "measure", lambda *args, **given: measure(*args, **given, **quick)
+    )
+    try:
+        training_benchmark.main()
+    finally:
+        torch.set_num_threads(threads)
+    assert read_records("benchmark", tmp_path) == []
+    (record,) = read_records("trainingbenchmark", tmp_path)
+    assert record.settings == {"device": "cpu", "threads": 2, "images": 40, "width": 4}
+    assert record.hardware.endswith("2 threads")
+    metrics = record.metrics
+    assert metrics["steps"] == 1 and metrics["iterations"] == 3
+    assert metrics["epoch_of_50000"] == "40 images, times 1250"
+    seconds = metrics["seconds"]
+    assert all(len(times) == 2 and min(times) > 0 for times in seconds.values())
+    descent = [a / b for a, b in zip(seconds["Algorithm 1"], seconds["fit, float32"], strict=True)]
+    ratios = metrics["ratios"]
+    assert ratios["Algorithm 1 / epoch of 50,000 images"] == pytest.approx(sum(descent) / 2 / 1250)
+    assert all(ratio > 0 for ratio in ratios.values()) and len(ratios) == 4
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in [*seconds, *ratios])
+
+
+def test_training_benchmark_compares_the_same_training() -> None:
+    images = training_benchmark.synthetic(6)
+    pictures = training_benchmark.Pictures(images)
+    for i, normalised in enumerate(images.normalized(slice(None))):
+        picture, label = pictures[i]
+        torch.testing.assert_close(picture, normalised.contiguous(), rtol=1e-5, atol=1e-5)
+        assert label == images.labels[i]

@@ -67,7 +67,7 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     def no_space(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("convsim.experiments.record.os.replace", no_space)
+    monkeypatch.setattr("convsim.files.os.replace", no_space)
     with pytest.raises(OSError, match="no space"):
         write_atomically(path, "new")
     assert path.read_text() == "old"

@@ -136,13 +136,15 @@ def run(
                 bar.update()
 
 
-def perform(task: Task, machine: Machine, given: Any = None) -> tuple[Task, Record, bytes | None]:
+def perform(
+    task: Task, machine: Machine, given: dict[str, Any] | None = None
+) -> tuple[Task, Record, bytes | None]:
     """Carry one task out; nothing but checkpoints is written here, which may be far away.
 
     Args:
         task: a run, or the search for a number that other runs need.
         machine: device, data and folders.
-        given: what an earlier task found: the number chosen, or the metrics to match.
+        given: metrics of the task that this one needs, if there is one.
 
     Returns:
         The task, its record, and the network as safetensors if it is to be kept. A run that
@@ -155,14 +157,18 @@ def perform(task: Task, machine: Machine, given: Any = None) -> tuple[Task, Reco
     network = None
     metrics: dict[str, Any]
     try:
+        if given and "diverged" in given:
+            raise FloatingPointError(f"{_needs(task)} diverged: {given['diverged']}")
         if isinstance(task, TrainingSettings):
+            choice = given["choice"] if given else None
             board = machine.tensorboard and machine.tensorboard / checkpoint.stem
-            metrics, model = measure(task, train, test, choice=given, tensorboard=board, **options)
+            metrics, model = measure(task, train, test, choice=choice, tensorboard=board, **options)
             if task.width == KEPT_WIDTH and task.seed == 0 and task.condition in KEPT:
                 network = _compressed(model, task)
         elif task.run.condition == "learning-rate":
             metrics = choose_learning_rate(task.run, train, **options)
         else:
+            assert given is not None
             metrics = choose_weight_decay(task.run, train, test, target=given, **options)
     except FloatingPointError as error:
         metrics = {"diverged": str(error)}
@@ -238,14 +244,9 @@ def _stages(rows: Sequence[TrainingSettings]) -> list[list[Task]]:
     return [[task for task in depths if depths[task] == stage] for stage in range(deepest + 1)]
 
 
-def _given(task: Task, folder: Path) -> Any:
+def _given(task: Task, folder: Path) -> dict[str, Any] | None:
     need = _needs(task)
-    if need is None:
-        return None
-    metrics = read_record(_path(need, folder)).metrics
-    if "diverged" in metrics:
-        raise ValueError(f"{task} needs {need}, which diverged: {metrics['diverged']}")
-    return metrics["choice"] if isinstance(need, ChoiceSettings) else metrics
+    return None if need is None else read_record(_path(need, folder)).metrics
 
 
 def _name(task: Task) -> str:

@@ -1,0 +1,428 @@
+"""Algorithm 2 against a plain loop, and everything that can happen to a training run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, cross_entropy
+
+from convsim import convolutional_similarity
+from convsim.data import Images, digits
+from convsim.models import ShallowCNN
+from convsim.training import Epoch, evaluate, fit
+
+TRAIN, TEST = digits()
+FEW = TRAIN.subset(slice(0, 96))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Sums in the same order everywhere."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def network(width: int = 4, seed: int = 0) -> ShallowCNN:
+    torch.manual_seed(seed)
+    return ShallowCNN(width)
+
+
+def tiny() -> nn.Sequential:
+    """Two convolutions with biases, batch normalisation, and a layer that is none."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *(nn.Conv2d(3, 4, 3, stride=4), nn.BatchNorm2d(4), nn.ReLU()),
+        *(nn.Conv2d(4, 5, 3), nn.Flatten(), nn.Linear(180, 10)),
+    )
+
+
+def with_dropout() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=4), nn.Flatten(), nn.Dropout(), nn.Linear(256, 10)
+    )
+
+
+def train_tiny(images: Images, **options: Any) -> tuple[nn.Sequential, list[Epoch]]:
+    model = tiny()
+    return model, fit(model, images, TEST, progress=False, **options)
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def assert_same_bits(ours: nn.Module, theirs: nn.Module) -> None:
+    for name, value in ours.state_dict().items():
+        assert torch.equal(value, theirs.state_dict()[name]), name
+
+
+def untimed(history: list[Epoch]) -> list[dict[str, Any]]:
+    return [asdict(replace(epoch, seconds=0.0)) for epoch in history]
+
+
+def pairwise(weight: Tensor) -> Tensor:
+    """Equation 10 by torch's own convolution, pair by pair."""
+    total = torch.zeros(())
+    for i in range(len(weight)):
+        for j in range(i):
+            total = total + conv2d(weight[i][:, None], weight[j][:, None], padding=2).square().sum()
+    return total
+
+
+def by_hand(epochs: int, *, lr: float, beta: float, decay: float, size: int) -> nn.Sequential:
+    """Train the tiny model as the paper writes it, on the same shuffles."""
+    model = tiny()
+    mean = TRAIN.pixels.float().mean((0, 2, 3), keepdim=True)
+    std = TRAIN.pixels.float().std((0, 2, 3), keepdim=True, correction=0)
+    images = (FEW.pixels.float() - mean) / std
+    optimizer = torch.optim.SGD(model.parameters(), lr)
+    for number in range(1, epochs + 1):
+        torch.manual_seed(number)  # seed 0
+        order = torch.randperm(len(images))
+        for start in range(0, len(images), size):
+            index = order[start : start + size]
+            loss = cross_entropy(model(images[index]), FEW.labels[index])
+            for layer in (model[0], model[3]):
+                loss = loss + beta * pairwise(layer.weight)
+                loss = loss + decay / 2 * layer.weight.square().sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return model
+
+
+@pytest.mark.parametrize(("beta", "decay"), [(0.0, 0.0), (0.05, 0.0), (0.0, 0.2), (0.05, 0.2)])
+def test_algorithm_2_is_sgd_on_the_sum(beta: float, decay: float) -> None:
+    ours, history = train_tiny(FEW, epochs=2, lr=0.05, batch_size=40, beta=beta, weight_decay=decay)
+    theirs = by_hand(2, lr=0.05, beta=beta, decay=decay, size=40)
+    for name, value in ours.state_dict().items():
+        torch.testing.assert_close(
+            value, theirs.state_dict()[name], rtol=1e-4, atol=1e-5, check_stride=False
+        )
+    if beta or decay:  # and the comparison sees them
+        plain = by_hand(2, lr=0.05, beta=0.0, decay=0.0, size=40)
+        assert (plain[3].weight - theirs[3].weight).abs().max() > 1e-3
+    assert [epoch.epoch for epoch in history] == [1, 2]
+    for name, layer in (("0", ours[0]), ("3", ours[3])):
+        last = history[-1]
+        assert last.similarity[name] == pytest.approx(pairwise(layer.weight).item(), rel=1e-4)
+        unit = layer.weight / layer.weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+        normalised = convolutional_similarity(unit.detach(), normalized=True)
+        assert last.normalized[name] == pytest.approx(normalised.item(), rel=1e-4)
+        assert last.norm[name] == pytest.approx(layer.weight.norm().item(), rel=1e-4)
+
+
+def test_weight_decay_touches_convolutions_only() -> None:
+    model, _ = train_tiny(FEW, epochs=1, lr=0.05, batch_size=96, weight_decay=2.0)
+    plain, _ = train_tiny(FEW, epochs=1, lr=0.05, batch_size=96)
+    start = tiny()
+    # One step: the decay adds -lr · decay · w, and where it does not apply nothing changes.
+    for name, value in plain.state_dict().items():
+        decayed = name in ("0.weight", "3.weight")
+        pull = 0.05 * 2.0 * start.state_dict()[name] if decayed else torch.zeros_like(value)
+        torch.testing.assert_close(
+            model.state_dict()[name], value - pull, rtol=1e-5, atol=1e-6, check_stride=False
+        )
+
+
+def test_history_says_what_was_seen() -> None:
+    # One batch: the loss and the accuracy of the network before its only step.
+    model = network()
+    before = deepcopy(model).train()
+    (epoch,) = fit(model, FEW, TEST, epochs=1, lr=0.1, batch_size=96, progress=False)
+    scores = before(FEW.normalized(slice(None)))
+    assert epoch.loss == pytest.approx(cross_entropy(scores, FEW.labels).item(), rel=1e-4)
+    right = (scores.argmax(1) == FEW.labels).float().mean().item()
+    assert epoch.train_accuracy == pytest.approx(100 * right, rel=1e-4)
+    assert epoch.test_accuracy == pytest.approx(evaluate(model, TEST), rel=1e-4)
+    assert epoch.seconds > 0
+    assert list(epoch.norm) == [f"blocks.{i}.0" for i in range(4)]
+
+
+@pytest.mark.parametrize("make", [network, with_dropout])
+def test_a_seed_gives_the_same_bits_and_another_does_not(make: Any) -> None:
+    def trained(seed: int, noise: int) -> tuple[nn.Module, list[Epoch]]:
+        model = make()
+        torch.manual_seed(noise)  # the state of the global generator plays no part
+        return model, fit(model, FEW, TEST, epochs=2, batch_size=32, seed=seed, progress=False)
+
+    first, history = trained(3, noise=1)
+    again, repeated = trained(3, noise=2)
+    other, _ = trained(4, noise=1)
+    assert_same_bits(first, again)
+    assert untimed(history) == untimed(repeated)
+    assert not torch.equal(next(first.parameters()), next(other.parameters()))
+
+
+def test_dropout_differs_from_epoch_to_epoch_and_seed_to_seed() -> None:
+    masks: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> None:
+        if output.shape[0] == 96:  # not in the evaluation
+            masks.append(output == 0)
+
+    for seed in (0, 1):
+        model = with_dropout()
+        model[2].register_forward_hook(keep)
+        fit(model, FEW, TEST, epochs=2, batch_size=96, lr=0.0, seed=seed, progress=False)
+    assert len(masks) == 4
+    assert all(not torch.equal(masks[i], masks[j]) for i in range(4) for j in range(i))
+
+
+def test_the_global_generator_is_left_as_it_was() -> None:
+    model = network()
+    torch.manual_seed(11)
+    state = torch.get_rng_state()
+    fit(model, FEW, TEST, epochs=1, progress=False)
+    assert torch.equal(torch.get_rng_state(), state)
+    with pytest.raises(FloatingPointError):
+        fit(model, FEW, TEST, epochs=1, lr=1e30, batch_size=32, progress=False)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+KILLED = """
+import sys, torch
+from pathlib import Path
+from convsim.data import digits
+from convsim.models import ShallowCNN
+from convsim.training import fit
+torch.set_num_threads(1)
+torch.manual_seed(0)
+train, test = digits()
+fit(ShallowCNN(4), train.subset(slice(0, 300)), test, epochs=1000, lr=0.05, batch_size=64,
+    beta=0.01, progress=False, checkpoint=Path(sys.argv[1]))
+"""
+
+
+def epochs_in(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with safe_open(path, framework="pt") as file:
+        return len(json.loads(file.metadata()["history"]))
+
+
+def test_a_killed_run_continues_to_the_same_bits(tmp_path: Path) -> None:
+    path = tmp_path / "run.safetensors"
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as process:
+        deadline = time.monotonic() + 120
+        while epochs_in(path) < 2:
+            assert process.poll() is None and time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    epochs = epochs_in(path) + 2
+    options: dict[str, Any] = {"epochs": epochs, "lr": 0.05, "batch_size": 64, "beta": 0.01}
+    train = TRAIN.subset(slice(0, 300))
+    continued = network(seed=9)  # whatever it starts from, the file decides
+    history = fit(continued, train, TEST, checkpoint=path, progress=False, **options)
+    assert len(history) == epochs
+    never_killed = network()
+    expected = fit(never_killed, train, TEST, progress=False, **options)
+    assert untimed(history) == untimed(expected)
+    assert_same_bits(continued, never_killed)
+    # A finished run is read, not run again.
+    finished = network(seed=10)
+    assert fit(finished, train, TEST, checkpoint=path, progress=False, **options) == history
+    assert_same_bits(finished, never_killed)
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "run.safetensors"
+    fit(network(), FEW, TEST, epochs=2, batch_size=48, checkpoint=path, progress=False)
+    return path
+
+
+def resume(path: Path, model: nn.Module | None = None, **changed: Any) -> list[Epoch]:
+    options = {"epochs": 3, "batch_size": 48} | changed
+    return fit(model or network(), FEW, TEST, checkpoint=path, progress=False, **options)
+
+
+def test_a_damaged_checkpoint_says_what_to_do(checkpoint: Path) -> None:
+    whole = checkpoint.read_bytes()
+    for damaged in (b"", whole[:50], whole[:-40], b"no tensors" * 100):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(
+            ValueError, match="cannot be read as a checkpoint .* delete it to start the run again"
+        ):
+            resume(checkpoint)
+    checkpoint.write_bytes(whole)
+    assert len(resume(checkpoint)) == 3
+
+
+def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
+    with pytest.raises(ValueError, match=r"belongs to another run \(lr 0.01, not 0.1\); expected"):
+        resume(checkpoint, lr=0.1)
+    with pytest.raises(ValueError, match=r"\(beta 0.0, not 0.5, seed 0, not 7\)"):
+        resume(checkpoint, beta=0.5, seed=7)
+    with pytest.raises(ValueError, match=r"\(images 96, not 1500\)"):
+        fit(network(), TRAIN, TEST, batch_size=48, checkpoint=checkpoint, progress=False)
+    with pytest.raises(ValueError, match=r"belongs to another model \(.*size mismatch.*ShallowCNN"):
+        resume(checkpoint, network(5))
+    with pytest.raises(ValueError, match="holds 2 epochs; expected 1 at the most: ask for more"):
+        resume(checkpoint, epochs=1)
+
+
+def test_divergence_names_epoch_layer_and_last_loss() -> None:
+    model = network()
+    losses: list[float] = []
+    model.register_forward_hook(
+        lambda _m, _i, scores: losses.append(cross_entropy(scores, labels.pop(0)).item())
+    )
+    torch.manual_seed(1)  # seed 0, epoch 1
+    order = torch.randperm(len(FEW))
+    labels = [FEW.labels[order[i : i + 32]] for i in (0, 32, 64)]
+    with pytest.raises(FloatingPointError) as raised:
+        fit(model, FEW, TEST, epochs=2, lr=1e30, batch_size=32, progress=False)
+    text = str(raised.value)
+    finite = [loss for loss in losses if loss < float("inf")]
+    assert text.startswith("epoch 1: NaN or infinity in the weights or L_CS of layer 'blocks.0.0'")
+    assert f"at step {len(finite) + 1} of the epoch" in text
+    assert f"last finite loss: {finite[-1]:.6g}. Expected finite numbers: lower the" in text
+
+
+def test_a_poisoned_image_stops_the_run() -> None:
+    poisoned = replace(FEW, mean=torch.full((1, 3, 1, 1), float("nan")))
+    with pytest.raises(FloatingPointError, match="last finite loss: none in this epoch"):
+        fit(network(), poisoned, TEST, epochs=1, progress=False)
+
+
+def test_weights_too_large_for_l_cs_stop_the_run() -> None:
+    model = network()
+    with torch.no_grad():  # batch normalisation hides the scale from the loss
+        model.blocks[2][0].weight.mul_(1e12)
+    with pytest.raises(FloatingPointError, match="L_CS of layer 'blocks.2.0' at step 2 of"):
+        fit(model, FEW, TEST, epochs=1, progress=False)
+
+
+def test_a_weight_that_breaks_in_the_last_step_stops_the_run() -> None:
+    model = network()
+    model.classifier.weight.register_hook(lambda gradient: gradient * float("inf"))
+    with pytest.raises(FloatingPointError, match="epoch 1: .* of layer 'classifier' at step 2"):
+        fit(model, FEW, TEST, epochs=1, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"precision": "half"}, "precision is 'half'; expected one of float32, tf32, bfloat16"),
+        ({"precision": "tf32"}, "precision is 'tf32' on cpu; expected an NVIDIA GPU for it: choos"),
+        ({"epochs": -1}, "epochs is -1 and batch_size 512; expected 0 or more, and 1 or more"),
+        ({"batch_size": 0}, "epochs is 100 and batch_size 0; expected 0 or more, and 1 or more"),
+        ({"lr": -0.1}, "lr is -0.1; expected a finite number, 0 or more"),
+        ({"beta": float("nan")}, "beta is nan; expected a finite number, 0 or more"),
+        ({"weight_decay": float("inf")}, "weight_decay is inf; expected a finite number, 0 or mor"),
+    ],
+)
+def test_settings_out_of_range(options: dict[str, Any], text: str) -> None:
+    model = network()
+    before = weights(model)
+    with pytest.raises(ValueError, match=text):
+        fit(model, FEW, TEST, progress=False, **options)
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+
+
+def test_no_epochs_change_nothing() -> None:
+    model = network()
+    before = weights(model)
+    assert fit(model, FEW, TEST, epochs=0, progress=False) == []
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+
+
+def test_bfloat16_trains_close_to_float32() -> None:
+    exact, short = network(8), network(8)
+    options: dict[str, Any] = {"epochs": 2, "lr": 0.01, "batch_size": 128, "progress": False}
+    full = fit(exact, TRAIN, TEST, **options)
+    half = fit(short, TRAIN, TEST, precision="bfloat16", **options)
+    assert half[-1].loss == pytest.approx(full[-1].loss, rel=0.01)
+    start = network(8).state_dict()
+    for name, weight in exact.named_parameters():
+        assert short.state_dict()[name].dtype == torch.float32
+        if name.endswith("0.weight"):
+            # Both moved the same way: their difference is small against the way.
+            moved = (weight - start[name]).norm()
+            apart = (weight - short.state_dict()[name]).norm()
+            assert 0 < apart < 0.1 * moved
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_evaluation_is_the_share_of_right_answers(
+    training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = network()
+    model(FEW.normalized(slice(None)))  # running statistics of batch normalisation
+    model.train(training)
+    monkeypatch.setattr("convsim.training.EVALUATED_AT_ONCE", 100)
+    before = weights(model)
+    accuracy = evaluate(model, TEST)
+    assert model.training is training
+    assert all(torch.equal(value, before[name]) for name, value in weights(model).items())
+    model.eval()
+    right = 0
+    for i in range(len(TEST)):
+        with torch.no_grad():
+            scores = model(TEST.normalized(slice(i, i + 1)))[0].tolist()
+        right += scores.index(max(scores)) == TEST.labels[i].item()
+    assert 0 < right < len(TEST)
+    assert accuracy == pytest.approx(100 * right / len(TEST))
+
+
+def test_without_tensorboard_the_error_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    with pytest.raises(ImportError, match="run `pip install tensorboard`, or leave the folder out"):
+        fit(network(), FEW, TEST, epochs=1, tensorboard=tmp_path, progress=False)
+
+
+def test_tensorboard_gets_every_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scalars: dict[str, list[tuple[int, float]]] = {}
+
+    class SummaryWriter:
+        """Stands in for TensorBoard's, which is no requirement."""
+
+        def __init__(self, folder: str) -> None:
+            assert folder == str(tmp_path)
+
+        def __enter__(self) -> SummaryWriter:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            scalars["closed"] = []
+
+        def add_scalar(self, name: str, value: float, step: int) -> None:
+            scalars.setdefault(name, []).append((step, value))
+
+    module = ModuleType("torch.utils.tensorboard")
+    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
+    history = fit(network(), FEW, TEST, epochs=2, tensorboard=tmp_path, progress=False)
+    assert scalars["loss"] == [(epoch.epoch, epoch.loss) for epoch in history]
+    assert scalars["norm/blocks.3.0"] == [(e.epoch, e.norm["blocks.3.0"]) for e in history]
+    layers = [f"blocks.{i}.0" for i in range(4)]
+    measured = {
+        f"{key}/{layer}" for key in ("similarity", "normalized", "norm") for layer in layers
+    }
+    plain = {"epoch", "loss", "train_accuracy", "test_accuracy", "seconds"}
+    assert set(scalars) == measured | plain | {"closed"}
