@@ -6,7 +6,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from convsim.checkpoint import load_checkpoint, save_checkpoint
 from convsim.data import Images
+from convsim.history import Epoch, check_finite, measure_layers, short, tensorboard_log
 from convsim.similarity import Convolution, convolutional_layers, convolutional_similarity
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -87,31 +88,6 @@ def minimize_similarity(
     return model
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What one epoch of :func:`convsim.training.fit` came to.
-
-    Attributes:
-        epoch: number of epochs trained so far, from 1.
-        loss: mean cross-entropy of the training batches, as they were trained on.
-        train_accuracy: share of them that was right, in per cent.
-        test_accuracy: of the test images after the epoch, in per cent.
-        similarity: L_CS of each convolutional layer after the epoch.
-        normalized: its scale-free form.
-        norm: norm of each layer's weight.
-        seconds: duration of the training steps, without the evaluation.
-    """
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
-    similarity: dict[str, float]
-    normalized: dict[str, float]
-    norm: dict[str, float]
-    seconds: float
-
-
 def fit(
     model: nn.Module,
     train: Images,
@@ -153,7 +129,7 @@ def fit(
         progress: show a progress bar.
 
     Returns:
-        A list with one :class:`convsim.training.Epoch` an epoch, those before a stop included.
+        A list with one :class:`convsim.history.Epoch` an epoch, those before a stop included.
 
     Raises:
         ValueError: for settings out of range, or a checkpoint that is damaged or of another run.
@@ -188,7 +164,7 @@ def fit(
     steps = math.ceil(len(train) / batch_size)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
-        _board(tensorboard) as log,
+        tensorboard_log(tensorboard) as log,
         tqdm(
             total=epochs * steps,
             initial=len(history) * steps,
@@ -203,15 +179,15 @@ def fit(
             batches = train.batches(batch_size, torch.randperm(len(train), device=device))
             with _kernels(device, tf32=precision == "tf32"):
                 loss, right = _train(model, batches, optimizer, layers, beta, precision, bar)
-            _check_finite(loss, model, layers, number)
+            check_finite(loss, model, layers, number)
             seconds = time.perf_counter() - started
             epoch = Epoch(
                 epoch=number,
-                loss=_short(loss.mean()),
-                train_accuracy=_short(100 * right / len(train)),
-                test_accuracy=_short(evaluate(model, test, precision=precision)),
-                seconds=_short(seconds),
-                **_measure(layers),
+                loss=short(loss.mean()),
+                train_accuracy=short(100 * right / len(train)),
+                test_accuracy=short(evaluate(model, test, precision=precision)),
+                seconds=short(seconds),
+                **measure_layers(layers),
             )
             epochs_so_far.append(epoch)
             bar.set_postfix_str(
@@ -300,45 +276,6 @@ def _sgd(
     return torch.optim.SGD(groups, lr)
 
 
-def _measure(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[str, float]]:
-    """L_CS, its normalised form and the norm of each layer's weight."""
-    measured: dict[str, dict[str, float]] = {"similarity": {}, "normalized": {}, "norm": {}}
-    for name, layer in layers:
-        weight = layer.weight.detach()
-        measured["similarity"][name] = _short(convolutional_similarity(weight))
-        measured["normalized"][name] = _short(convolutional_similarity(weight, normalized=True))
-        measured["norm"][name] = _short(weight.norm())
-    return measured
-
-
-def _check_finite(
-    loss: Tensor, model: nn.Module, layers: Sequence[tuple[str, Convolution]], epoch: int
-) -> None:
-    """Stop a run whose loss or weights became NaN or infinite, or so large that L_CS did."""
-    broken = [
-        name.rpartition(".")[0]
-        for name, parameter in model.named_parameters()
-        if not parameter.isfinite().all()
-    ]
-    broken += [
-        name
-        for name, layer in layers
-        if not convolutional_similarity(layer.weight.detach(), check_finite=False).isfinite()
-    ]
-    finite = loss.isfinite()
-    if finite.all() and not broken:
-        return
-    # Once a loss is NaN all later ones are.
-    first = int(finite.sum())
-    last = f"{loss[first - 1]:.6g}" if first else "none in this epoch"
-    where = f"the weights or L_CS of layer {broken[0]!r}" if broken else "the loss alone"
-    raise FloatingPointError(
-        f"epoch {epoch}: NaN or infinity in {where} at step {first + 1} of the epoch or just "
-        f"before; last finite loss: {last}. Expected finite numbers: lower the learning rate or "
-        "beta, or choose precision float32"
-    )
-
-
 def _check_settings(*, epochs: int, device: torch.device, precision: str, **numbers: Any) -> None:
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
@@ -375,35 +312,6 @@ def _kernels(device: torch.device, *, tf32: bool) -> Iterator[None]:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
-
-
-@contextlib.contextmanager
-def _board(folder: Path | None) -> Iterator[Callable[[Epoch], None]]:
-    """A function that logs an epoch to TensorBoard; without a folder it does nothing."""
-    if folder is None:
-        yield lambda epoch: None
-        return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError(
-            "TensorBoard is not installed; expected it for logging to a folder: run "
-            "`pip install tensorboard`, or leave the folder out"
-        ) from error
-    with SummaryWriter(str(folder)) as writer:
-
-        def log(epoch: Epoch) -> None:
-            for key, value in asdict(epoch).items():
-                values = value if isinstance(value, dict) else {"": value}
-                for layer, number in values.items():
-                    writer.add_scalar(f"{key}/{layer}".rstrip("/"), number, epoch.epoch)
-
-        yield log
-
-
-def _short(value: Tensor | float) -> float:
-    """Six digits, enough for a record."""
-    return float(f"{float(value):.6g}")
 
 
 def _kernel_norms(weight: Tensor) -> Tensor:

@@ -23,8 +23,9 @@ from torch.nn.functional import conv2d, cross_entropy
 
 from convsim import convolutional_similarity
 from convsim.data import Images, digits
+from convsim.history import Epoch
 from convsim.models import ShallowCNN
-from convsim.training import Epoch, evaluate, fit
+from convsim.training import evaluate, fit
 
 TRAIN, TEST = digits()
 FEW = TRAIN.subset(slice(0, 96))

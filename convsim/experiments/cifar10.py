@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from convsim.data import Images
 from convsim.feature_maps import feature_map_cosines
+from convsim.history import Epoch
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers
-from convsim.training import Epoch, fit, minimize_similarity
+from convsim.training import fit, minimize_similarity
 
 CONDITIONS = {
     "baseline": "PyTorch's default initialisation",
@@ -99,7 +100,7 @@ def measure(
 
     Returns:
         Metrics, and the trained network. ``epochs`` holds the fields of
-        :class:`convsim.training.Epoch`, epoch by epoch; ``initialisation_seconds`` what was spent
+        :class:`convsim.history.Epoch`, epoch by epoch; ``initialisation_seconds`` what was spent
         before; ``cosine_before`` and ``cosine_after`` the mean |cos| between the feature maps of
         each layer on 512 test images.
     """

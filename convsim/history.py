@@ -1,0 +1,105 @@
+"""What a training is watched by: a row of numbers an epoch, TensorBoard, and a stop at NaN."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from convsim.similarity import Convolution, convolutional_similarity
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch of :func:`convsim.training.fit` came to.
+
+    Attributes:
+        epoch: number of epochs trained so far, from 1.
+        loss: mean cross-entropy of the training batches, as they were trained on.
+        train_accuracy: share of them that was right, in per cent.
+        test_accuracy: of the test images after the epoch, in per cent.
+        similarity: L_CS of each convolutional layer after the epoch.
+        normalized: its scale-free form.
+        norm: norm of each layer's weight.
+        seconds: duration of the training steps, without the evaluation.
+    """
+
+    epoch: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float
+    similarity: dict[str, float]
+    normalized: dict[str, float]
+    norm: dict[str, float]
+    seconds: float
+
+
+def measure_layers(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[str, float]]:
+    """L_CS, its normalised form and the norm of each layer's weight."""
+    measured: dict[str, dict[str, float]] = {"similarity": {}, "normalized": {}, "norm": {}}
+    for name, layer in layers:
+        weight = layer.weight.detach()
+        measured["similarity"][name] = short(convolutional_similarity(weight))
+        measured["normalized"][name] = short(convolutional_similarity(weight, normalized=True))
+        measured["norm"][name] = short(weight.norm())
+    return measured
+
+
+def check_finite(
+    loss: Tensor, model: nn.Module, layers: Sequence[tuple[str, Convolution]], epoch: int
+) -> None:
+    """Stop a run whose loss or weights became NaN or infinite, or so large that L_CS did."""
+    broken = [
+        name.rpartition(".")[0]
+        for name, parameter in model.named_parameters()
+        if not parameter.isfinite().all()
+    ]
+    broken += [
+        name
+        for name, layer in layers
+        if not convolutional_similarity(layer.weight.detach(), check_finite=False).isfinite()
+    ]
+    finite = loss.isfinite()
+    if finite.all() and not broken:
+        return
+    # Once a loss is NaN all later ones are.
+    first = int(finite.sum())
+    last = f"{loss[first - 1]:.6g}" if first else "none in this epoch"
+    where = f"the weights or L_CS of layer {broken[0]!r}" if broken else "the loss alone"
+    raise FloatingPointError(
+        f"epoch {epoch}: NaN or infinity in {where} at step {first + 1} of the epoch or just "
+        f"before; last finite loss: {last}. Expected finite numbers: lower the learning rate or "
+        "beta, or choose precision float32"
+    )
+
+
+@contextlib.contextmanager
+def tensorboard_log(folder: Path | None) -> Iterator[Callable[[Epoch], None]]:
+    """A function that logs an epoch to TensorBoard; without a folder it does nothing."""
+    if folder is None:
+        yield lambda epoch: None
+        return
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ImportError(
+            "TensorBoard is not installed; expected it for logging to a folder: run "
+            "`pip install tensorboard`, or leave the folder out"
+        ) from error
+    with SummaryWriter(str(folder)) as writer:
+
+        def log(epoch: Epoch) -> None:
+            for key, value in asdict(epoch).items():
+                values = value if isinstance(value, dict) else {"": value}
+                for layer, number in values.items():
+                    writer.add_scalar(f"{key}/{layer}".rstrip("/"), number, epoch.epoch)
+
+        yield log
+
+
+def short(value: Tensor | float) -> float:
+    """Six digits, enough for a record."""
+    return float(f"{float(value):.6g}")
