@@ -131,6 +131,26 @@ def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     )
 
 
+def benchmark_table(*, folder: Path = RESULTS) -> Table:
+    """The ratios of the training benchmark, a column for each machine it was recorded on."""
+    records = read_records("trainingbenchmark", folder)
+    if not records:
+        raise ValueError(
+            f"no benchmark of training is recorded in {folder}; expected one: run `make bench`"
+        )
+    ratios = [record.metrics["ratios"] for record in records]
+    return Table(
+        columns=(("", "ratio of times"), *(("", record.hardware) for record in records)),
+        rows=tuple((name, *(f"{of[name]:.3g}" for of in ratios)) for name in ratios[0]),
+        caption="CNN1, one epoch with batches of 512: medians of ratios within one run.",
+        source="; ".join(
+            f"{record.hardware}: {record.settings['images']:,} random images, torch "
+            f"{record.versions['torch']}, recorded {record.started[:10]} by make bench"
+            for record in records
+        ),
+    )
+
+
 def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Every condition: accuracies, weight norm, normalised similarity, feature maps."""
     records = [record for record in sweep_records(folder) if record.settings["width"] == width]

@@ -101,8 +101,8 @@ def measure(
     Returns:
         Metrics, and the trained network. ``epochs`` holds the fields of
         :class:`convsim.history.Epoch`, epoch by epoch; ``initialisation_seconds`` what was spent
-        before; ``cosine_before`` and ``cosine_after`` the mean |cos| between the feature maps of
-        each layer on 512 test images.
+        before; ``cosine_before`` and ``cosine_after`` the mean absolute cosine of each layer's
+        feature maps, on 512 test images.
     """
     model, seconds = initialise(settings, train.pixels.device, classes=len(train.classes))
     before = cosines(model, test)
@@ -178,7 +178,7 @@ def initialise(
 
 
 def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
-    """Mean |cos| between the feature maps K ⋆ X of each layer, on the first test images.
+    """Mean absolute cosine of the feature maps K ⋆ X of each layer, on some test images.
 
     The biases are left out, as in the identity: batch normalisation subtracts them again. It uses
     the statistics of these images, so that a network without training can be measured, too.
@@ -212,7 +212,8 @@ def choose_learning_rate(
     """Find the best of ``LEARNING_RATES`` on a tenth of the training images, which is held out.
 
     Returns:
-        Metrics: ``choice``, and the highest held-out accuracy of each rate, None if it diverged.
+        The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each rate,
+        None if it diverged.
     """
     shuffle = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))
     held_out, rest = (
@@ -261,7 +262,7 @@ def choose_weight_decay(
         progress: show progress.
 
     Returns:
-        Metrics: ``choice``, and what each attempt came to.
+        The metrics ``choice``, and in ``tried`` what each attempt came to.
     """
     goal = _last_norm(target)
     # L_CS has degree 4: along the weights its gradient is 4 L_CS / ‖w‖² times the weights.

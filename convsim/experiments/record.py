@@ -124,7 +124,7 @@ def write_record(
     device: torch.device | str = "cpu",
     folder: Path = RESULTS,
 ) -> Path:
-    """Make and save a run's record: :func:`make_record`, :func:`save_record`."""
+    """Put a run's record together and write it: ``make_record`` and ``save_record`` in one."""
     record = make_record(experiment, settings, metrics, data=data, started=started, device=device)
     return save_record(record, settings, folder)
 
