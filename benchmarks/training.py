@@ -124,7 +124,7 @@ def algorithm_1(model: nn.Module, iterations: int) -> float:
 
 
 def measure(
-    device: torch.device, count: int, *, width: int = 64, rounds: int = 3, iterations: int = 500
+    device: torch.device, count: int, *, width: int = 64, rounds: int = 5, iterations: int = 500
 ) -> dict[str, Any]:
     """Times of all variants, round by round, and the medians of their ratios."""
     images = synthetic(count)

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import plotly.graph_objects as go
+from PIL import ImageColor
 from plotly.subplots import make_subplots
 
 from convsim.experiments.record import RESULTS, Record
@@ -99,9 +100,10 @@ def epochs_figure(
                     edge = [m + sign * s for m, s in zip(mean, spread, strict=True)]
                     figure.add_scatter(
                         y=rounded(edge),
+                        mode="lines",
                         line={"width": 0, "color": color},
                         fill=fill,
-                        opacity=0.2,
+                        fillcolor=f"rgba{(*ImageColor.getrgb(color), 0.2)}",
                         showlegend=False,
                         hoverinfo="skip",
                         row=row,
@@ -111,6 +113,7 @@ def epochs_figure(
             figure.add_scatter(
                 y=rounded(mean),
                 name=condition,
+                mode="lines",
                 showlegend=condition not in named,
                 line={"color": color, "dash": dash},
                 row=row,

@@ -80,7 +80,7 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
         rows.append(
             (
                 NETWORKS[width],
-                CONDITIONS[condition],
+                condition,
                 f"{printed:.2f}",
                 _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
                 _mean_std([run.metrics["last_test_accuracy"] for run in runs]),
@@ -155,12 +155,11 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Every condition: accuracies, weight norm, normalised similarity, feature maps."""
     records = [record for record in sweep_records(folder) if record.settings["width"] == width]
     rows = []
-    for condition, meaning in CONDITIONS.items():
+    for condition in CONDITIONS:
         runs = runs_of(records, condition, width)
         rows.append(
             (
                 condition,
-                meaning,
                 _mean_std([run.metrics["epochs"]["train_accuracy"][-1] for run in runs]),
                 _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
                 _mean_std([_norm(run, 0) for run in runs]),
@@ -173,7 +172,7 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         )
     return Table(
         columns=(
-            *(("", "condition"), ("", "what it does")),
+            ("", "condition"),
             *(("accuracy, %", "training"), ("accuracy, %", "test, best")),
             *(("weight norm", "epoch 1"), ("weight norm", "last epoch")),
             ("normalised similarity", "last epoch"),
@@ -197,12 +196,12 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
             differences = paired_differences(records, first, second, width, measure)
             cells.append(interval_in_words(differences))
         count = len(paired_differences(records, first, second, width, best_test))
-        rows.append((f"{first} − {second}", question, *cells, str(count)))
+        rows.append((f"{first} − {second}", *cells, str(count), question))
     return Table(
         columns=(
-            *(("", "difference"), ("", "what it is the effect of")),
+            ("", "difference"),
             *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
-            ("", "n"),
+            *(("", "n"), ("", "what it is the effect of")),
         ),
         rows=tuple(rows),
         caption=f"Differences between conditions, {NETWORKS.get(width, width)}, paired by seed: "

@@ -95,21 +95,21 @@ def test_differences_are_paired_by_seed_with_students_interval(folder: Path) -> 
 
 def test_contrasts_name_what_is_missing(folder: Path) -> None:
     rows = {row[0]: row for row in training_tables.contrast_table(folder=folder).rows}
-    assert rows["scale − baseline"][2] == "+4.80 [one seed, no interval]"
-    assert rows["scale − baseline"][-1] == "1"
-    assert rows["regularise − decay"][2:] == ("not recorded", "not recorded", "0")
+    assert rows["scale − baseline"][1] == "+4.80 [one seed, no interval]"
+    assert rows["scale − baseline"][3] == "1"
+    assert rows["regularise − decay"][1:4] == ("not recorded", "not recorded", "0")
 
 
 def test_controls_show_layers_2_to_4(folder: Path) -> None:
     rows = {row[0]: row for row in training_tables.control_table(folder=folder).rows}
-    scale = dict(zip(range(10), rows["scale"], strict=True))
-    assert scale[3] == "74.80"
+    accuracy, first, last, similarity, before, after = rows["scale"][2:8]
+    assert accuracy == "74.80"
     # Layers have 2, 4, 6 and 8 in the first epoch, and a third of it in the last.
-    assert scale[4] == f"{np.sqrt(4 + 16 + 36 + 64):.2f}"
-    assert scale[5] == f"{np.sqrt(4 + 16 + 36 + 64) / 3:.2f}"
-    assert scale[6] == f"{0.2 * (2 + 3 + 4) / 3 / 3:.2f}"
-    assert (scale[7], scale[8]) == ("0.20", "0.30")
-    assert rows["decay"][2] == "not recorded"
+    assert first == f"{np.sqrt(4 + 16 + 36 + 64):.2f}"
+    assert last == f"{np.sqrt(4 + 16 + 36 + 64) / 3:.2f}"
+    assert similarity == f"{0.2 * (2 + 3 + 4) / 3 / 3:.2f}"
+    assert (before, after) == ("0.20", "0.30")
+    assert rows["decay"][1] == "not recorded"
 
 
 def test_costs_are_against_the_baseline(folder: Path) -> None:
@@ -147,6 +147,21 @@ def test_diverged_runs_are_counted_and_enter_no_mean(folder: Path) -> None:
     table = training_tables.accuracy_table(folder=folder)
     assert table.rows[0][-1] == "4"
     assert "1 of 14 runs diverged" in table.source
+
+
+def test_benchmark_ratios_stand_a_column_a_machine(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no benchmark of training is recorded .* `make bench`"):
+        training_tables.benchmark_table(folder=tmp_path)
+    metrics = {"ratios": {"DataLoader / fit": 1.2345, "step with beta / without": 1.01}}
+    settings = replace(BASELINE, data="random images")
+    started = datetime.now(timezone.utc)
+    path = write_record(
+        "trainingbenchmark", settings, metrics, data="x", started=started, folder=tmp_path
+    )
+    path.write_text(path.read_text().replace('"epochs": 3', '"images": 5000'))
+    table = training_tables.benchmark_table(folder=tmp_path)
+    assert table.rows == (("DataLoader / fit", "1.23"), ("step with beta / without", "1.01"))
+    assert "5,000 random images" in table.source and "threads" in table.columns[1][1]
 
 
 def test_nothing_recorded_is_an_error(tmp_path: Path) -> None:
