@@ -208,3 +208,48 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
 def test_settings_of_the_records_can_be_read_again(folder: Path) -> None:
     for record in training_tables.sweep_records(folder):
         assert asdict(TrainingSettings(**record.settings)) == record.settings
+
+
+def test_the_books_records_say_what_chapter_7_says() -> None:
+    records = training_tables.sweep_records()
+
+    def gain(first: str, second: str) -> float:
+        """Points of training accuracy after the last epoch, mean over seeds."""
+        return float(
+            np.mean(
+                training_tables.paired_differences(
+                    records, first, second, 64, training_tables.last_training
+                )
+            )
+        )
+
+    def deep(condition: str, key: str, epoch: int | None = None) -> float:
+        """Mean of layers 2 to 4 over seeds."""
+        runs = training_tables.runs_of(records, condition)
+        of_layers = [
+            run.metrics["epochs"][key] if epoch is not None else run.metrics[key] for run in runs
+        ]
+        values = [list(layers.values())[1:] for layers in of_layers]
+        return float(np.mean([v if epoch is None else v[epoch] for row in values for v in row]))
+
+    # Scale: most of Algorithm 1's gain. Similarity: something, but less. Both: no more than scale.
+    assert gain("scale", "baseline") > 2
+    assert abs(gain("init", "scale")) < gain("scale", "baseline") / 4
+    assert 0 < gain("scale-free", "baseline") < gain("scale", "baseline")
+    assert gain("both", "scale") < gain("scale-free", "baseline")
+    # Low similarity is kept at the default scale and forgotten at the small one.
+    assert deep("scale-free", "normalized", -1) < 0.5
+    assert deep("both", "normalized", 1) > 0.75
+    # Feature maps before: no less alike than the default's. After: more alike.
+    assert deep("scale", "cosine_before") == pytest.approx(deep("baseline", "cosine_before"), 1e-2)
+    assert deep("init", "cosine_before") > 0.9 * deep("baseline", "cosine_before")
+    assert deep("scale-free", "cosine_before") < 0.75 * deep("baseline", "cosine_before")
+    for condition in ("init", "scale"):
+        assert deep(condition, "cosine_after") > deep("baseline", "cosine_after")
+        assert _rate(records, condition) > 50 * _rate(records, "baseline")
+
+
+def _rate(records: list[Any], condition: str) -> float:
+    """Effective learning rate of layer 3 after the first epoch, up to the learning rate."""
+    runs = training_tables.runs_of(records, condition)
+    return float(np.mean([1 / run.metrics["epochs"]["norm"][LAYERS[2]][0] ** 2 for run in runs]))
