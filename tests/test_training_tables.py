@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.stats
+import torch
 
 from convsim import training_figures, training_tables
-from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.cifar10 import TrainingSettings, initialise
 from convsim.experiments.record import write_record
+from convsim.experiments.sweep import KEPT, load_network
 from convsim.figures import rounded
+from convsim.similarity import convolutional_layers
 
 LAYERS = ("blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0")
 BASELINE = TrainingSettings("baseline", epochs=3, data="CIFAR-10 (JPEG copy)")
@@ -244,9 +247,25 @@ def test_the_books_records_say_what_chapter_7_says() -> None:
     assert deep("scale", "cosine_before") == pytest.approx(deep("baseline", "cosine_before"), 1e-2)
     assert deep("init", "cosine_before") > 0.9 * deep("baseline", "cosine_before")
     assert deep("scale-free", "cosine_before") < 0.75 * deep("baseline", "cosine_before")
+    assert deep("scale-free", "cosine_after") > 0.85 * deep("baseline", "cosine_after")
     for condition in ("init", "scale"):
         assert deep(condition, "cosine_after") > deep("baseline", "cosine_after")
         assert _rate(records, condition) > 50 * _rate(records, "baseline")
+
+
+def test_small_kernels_turn_and_large_ones_do_not() -> None:
+    records = training_tables.sweep_records()
+    kept = {}
+    for condition in KEPT:
+        run = training_tables.runs_of(records, condition)[0]
+        start, _ = initialise(TrainingSettings(**run.settings), "cpu")
+        before, after = (
+            torch.cat([layer.weight.flatten() for _, layer in convolutional_layers(model)[1:]])
+            for model in (start, load_network(run))
+        )
+        kept[condition] = torch.cosine_similarity(before, after, dim=0).item()
+    assert kept["baseline"] > 0.9 and kept["scale-free"] > 0.9
+    assert kept["init"] < 0.5 and kept["scale"] < 0.5
 
 
 def _rate(records: list[Any], condition: str) -> float:
