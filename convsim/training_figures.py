@@ -40,9 +40,9 @@ QUANTITIES = {
     "train_accuracy": "training accuracy, %",
     "loss": "training loss",
     "similarity": "L_CS, sum over layers",
-    "normalized": "normalised similarity, layers 2 to 4",
+    "normalized": "normalised similarity",
     "norm": "weight norm, all layers",
-    "rate": "learning rate / ‖w‖², layers 2 to 4",
+    "rate": "learning rate / ‖w‖²",
 }
 _LOGARITHMIC = {"similarity", "norm", "rate"}
 
@@ -53,7 +53,7 @@ def epochs_figure(
     """What happened from epoch to epoch, a panel for each network and quantity.
 
     Args:
-        quantities: keys of ``QUANTITIES``.
+        quantities: keys of ``QUANTITIES``; ``normalized`` and ``rate`` are means of layers 2 to 4.
         shown: conditions drawn at first; the legend switches the others on.
         folder: where the records lie.
 

@@ -76,7 +76,7 @@ class Machine:
 
     data_dir: Path | None
     device: str
-    folder: Path = RESULTS
+    folder: Path = field(default_factory=lambda: RESULTS)
     tensorboard: Path | None = None
     progress: bool = True
     command: str = field(default_factory=command_line)
