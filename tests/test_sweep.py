@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from convsim import convolutional_similarity, training
 from convsim.__main__ import app
 from convsim.data import Images, digits
-from convsim.experiments import cifar10, sweep
+from convsim.experiments import choices, cifar10, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, measure
 from convsim.experiments.record import Record, make_record, read_records, record_path, save_record
 from convsim.models import ShallowCNN
@@ -323,7 +323,7 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
     options: dict[str, Any] = {"beta": 1.0, "learning_rate": 0.05, "batch_size": 64}
     (regularised,), (decayed,) = (rows(name, **options) for name in ("regularise", "decay"))
     target, _ = measure(regularised, train, test, progress=False)
-    found = cifar10.choose_weight_decay(
+    found = choices.choose_weight_decay(
         decayed,
         train,
         test,
@@ -333,7 +333,7 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
     )
     wanted = math.hypot(*(layer[-1] for layer in target["epochs"]["norm"].values()))
     assert found["norm_wanted"] == pytest.approx(wanted)
-    assert 1 < len(found["tried"]) <= cifar10.ATTEMPTS
+    assert 1 < len(found["tried"]) <= choices.ATTEMPTS
     # By training anew, outside the search.
     model, _ = initialise(decayed, "cpu")
     assert math.hypot(*(w.norm().item() for w in layer_weights(model))) > 1.1 * wanted
@@ -352,7 +352,7 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
 
 def test_the_next_decay_brackets_and_interpolates() -> None:
     weak, strong = {"decay": 1e-3, "norm": 10.0}, {"decay": 1e-1, "norm": 5.0}
-    following = cifar10._next_decay
+    following = choices._next_decay
     assert following([weak, {"decay": 2e-3, "norm": 9.0}], 7.0) == pytest.approx(8e-3)
     assert following([strong, {"decay": 4e-2, "norm": 6.0}], 7.0) == pytest.approx(1e-2)
     # Half way between the logarithms of the norms is half way between those of the decays.
@@ -384,9 +384,9 @@ def test_the_learning_rate_is_the_best_on_images_held_out(
         seen.extend((rest, held_out))
         return {"top_test_accuracy": -abs(options["choice"] - 0.1)}, None
 
-    monkeypatch.setattr(cifar10, "measure", accuracy)
+    monkeypatch.setattr(choices, "measure", accuracy)
     (settings,) = rows("learning-rate")
-    found = cifar10.choose_learning_rate(settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
+    found = choices.choose_learning_rate(settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
     assert found["choice"] == 0.1
     rest, held_out = seen[:2]
     assert (len(rest), len(held_out)) == (405, 45)
@@ -421,7 +421,7 @@ def test_a_diverged_run_is_recorded_and_stops_no_other(tmp_path: Path) -> None:
 def test_a_learning_rate_that_diverges_is_not_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cifar10, "LEARNING_RATES", (1e30, 0.02))
+    monkeypatch.setattr(choices, "LEARNING_RATES", (1e30, 0.02))
     run(rows("learning-rate"), tmp_path / "one")
     (choice,) = read_records(sweep.CHOICES, tmp_path / "one")
     assert choice.metrics["choice"] == 0.02
@@ -429,7 +429,7 @@ def test_a_learning_rate_that_diverges_is_not_chosen(
     assert first["accuracy"] is None and first["diverged"].startswith("epoch 1: NaN")
     assert second["accuracy"] > 0
     assert by_condition(tmp_path / "one")["learning-rate"].metrics["chosen"] == {"lr": 0.02}
-    monkeypatch.setattr(cifar10, "LEARNING_RATES", (1e30,))
+    monkeypatch.setattr(choices, "LEARNING_RATES", (1e30,))
     run(rows("learning-rate", "baseline"), tmp_path / "none")
     (choice,) = read_records(sweep.CHOICES, tmp_path / "none")
     assert choice.metrics == {"diverged": "every learning rate of (1e+30,) diverged"}

@@ -6,7 +6,6 @@ normalisation turns small weights into large steps, so the controls take scale a
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from copy import deepcopy
@@ -34,8 +33,6 @@ CONDITIONS = {
     "decay": "weight decay, as strong as it takes to end at Algorithm 2's weight norm",
     "learning-rate": "default initialisation, best of four learning rates",
 }
-LEARNING_RATES = (0.01, 0.03, 0.1, 0.3)
-NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
 PICTURES = 512  # test images on which feature maps are compared
 
 
@@ -204,100 +201,3 @@ def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
 def spread(count: int, wanted: int, device: torch.device) -> Tensor:
     """Indices of ``wanted`` of ``count`` images, evenly spread: a set may lie class by class."""
     return torch.linspace(0, count - 1, min(count, wanted), device=device).round().long()
-
-
-def choose_learning_rate(
-    settings: TrainingSettings, train: Images, *, checkpoint: Path, progress: bool = True
-) -> dict[str, Any]:
-    """Find the best of ``LEARNING_RATES`` on a tenth of the training images, which is held out.
-
-    Returns:
-        The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each rate,
-        None if it diverged.
-    """
-    shuffle = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))
-    held_out, rest = (
-        train.subset(index.to(train.pixels.device))
-        for index in (shuffle[: len(train) // 10], shuffle[len(train) // 10 :])
-    )
-    tried: list[dict[str, Any]] = []
-    for rate in LEARNING_RATES:
-        place = checkpoint.with_suffix(f".{rate}.safetensors")
-        row: dict[str, Any] = {"lr": rate, "accuracy": None}
-        try:
-            metrics, _ = measure(
-                settings, rest, held_out, choice=rate, checkpoint=place, progress=progress
-            )
-            row["accuracy"] = metrics["top_test_accuracy"]
-        except FloatingPointError as error:
-            row["diverged"] = str(error)
-        tried.append(row)
-    finished = [row for row in tried if row["accuracy"] is not None]
-    if not finished:
-        raise FloatingPointError(f"every learning rate of {LEARNING_RATES} diverged")
-    best = max(finished, key=lambda row: row["accuracy"])
-    return {"choice": best["lr"], "images_held_out": len(held_out), "tried": tried}
-
-
-def choose_weight_decay(
-    settings: TrainingSettings,
-    train: Images,
-    test: Images,
-    *,
-    target: dict[str, Any],
-    checkpoint: Path,
-    progress: bool = True,
-) -> dict[str, Any]:
-    """Find the weight decay with which training ends at the weight norm of Algorithm 2.
-
-    The norm falls as the decay grows. The search starts from the strength that equals Algorithm
-    2's pull at its end and interpolates between the logarithms of both.
-
-    Args:
-        settings: a run with the condition ``decay``.
-        train: training images.
-        test: test images; their accuracy plays no part.
-        target: the metrics of the run with Algorithm 2.
-        checkpoint: file from whose name those of the attempts' checkpoints are made.
-        progress: show progress.
-
-    Returns:
-        The metrics ``choice``, and in ``tried`` what each attempt came to.
-    """
-    goal = _last_norm(target)
-    # L_CS has degree 4: along the weights its gradient is 4 L_CS / ‖w‖² times the weights.
-    similarity = sum(layer[-1] for layer in target["epochs"]["similarity"].values())
-    decay = 4 * settings.beta * similarity / goal**2
-    tried: list[dict[str, float]] = []
-    while len(tried) < ATTEMPTS:
-        place = checkpoint.with_suffix(f".{len(tried)}.safetensors")
-        metrics, _ = measure(
-            settings, train, test, choice=decay, checkpoint=place, progress=progress
-        )
-        norm = _last_norm(metrics)
-        tried.append({"decay": decay, "norm": norm})
-        if abs(norm / goal - 1) <= NORM_TOLERANCE:
-            break
-        decay = _next_decay(tried, goal)
-    best = min(tried, key=lambda row: abs(row["norm"] / goal - 1))
-    return {"choice": best["decay"], "norm_wanted": goal, "tried": tried}
-
-
-def _last_norm(metrics: dict[str, Any]) -> float:
-    """Norm of all convolutional weights together after the last epoch."""
-    return math.hypot(*(layer[-1] for layer in metrics["epochs"]["norm"].values()))
-
-
-def _next_decay(tried: list[dict[str, float]], goal: float) -> float:
-    below = [row for row in tried if row["norm"] > goal]  # too weak
-    above = [row for row in tried if row["norm"] <= goal]
-    if not above:
-        return 4 * max(row["decay"] for row in below)
-    if not below:
-        return min(row["decay"] for row in above) / 4
-    weak = max(below, key=lambda row: row["decay"])
-    strong = min(above, key=lambda row: row["decay"])
-    share = math.log(weak["norm"] / goal) / math.log(weak["norm"] / strong["norm"])
-    # Kept off the ends, where regula falsi may crawl.
-    share = min(max(share, 0.1), 0.9)
-    return weak["decay"] * (strong["decay"] / weak["decay"]) ** share

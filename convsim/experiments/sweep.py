@@ -16,13 +16,8 @@ import torch
 from tqdm.auto import tqdm
 
 from convsim.data import Images, cifar10, digits
-from convsim.experiments.cifar10 import (
-    CONDITIONS,
-    TrainingSettings,
-    choose_learning_rate,
-    choose_weight_decay,
-    measure,
-)
+from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, measure
 from convsim.experiments.record import (
     RESULTS,
     Record,
