@@ -178,7 +178,7 @@ def _weight_gradient(weight: Tensor, both: Tensor, form: Form) -> Tensor:
     if form == "gram":
         chunks = _kernel_chunks(weight)
         gradients = [
-            torch.bmm(taps, _spread_lags(lags, weight.shape[2:]))
+            _times_symmetric(taps, _spread_lags(lags, weight.shape[2:]))
             for taps, lags in zip(chunks, both.split([len(c) for c in chunks]), strict=True)
         ]
         gradient = gradients[0] if len(gradients) == 1 else torch.cat(gradients)
@@ -192,6 +192,13 @@ def _weight_gradient(weight: Tensor, both: Tensor, form: Form) -> Tensor:
         for part in _channel_chunks(weight, sizes)
     ]
     return torch.cat(parts, dim=1)
+
+
+def _times_symmetric(taps: Tensor, matrix: Tensor) -> Tensor:
+    """``(S, C, T)`` times symmetric ``(S, T, T)``, in the memory format of the weight."""
+    if taps.stride(1) == 1 < taps.stride(2):  # channels last: faster, and autograd need not copy
+        return torch.bmm(matrix, taps.mT).mT
+    return torch.bmm(taps, matrix)
 
 
 def _negate_lags(rows: Tensor, size: torch.Size, form: Form) -> Tensor:

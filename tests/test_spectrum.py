@@ -200,3 +200,21 @@ def test_the_normalized_form_is_scale_free_in_float32(scale: float) -> None:
     value.backward()
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)
     torch.testing.assert_close(scaled.grad.double() * scale, weight.grad, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 3, 3), (4, 3, 2, 5), (3, 2, 1, 1), (4, 1, 3, 3)])
+def test_channels_last_weights_have_the_same_loss_and_gradient(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    weight = torch.randn(shape, dtype=torch.float64).requires_grad_()
+    last = weight.detach().clone(memory_format=torch.channels_last).requires_grad_()
+    for normalized in (False, True):
+        weight.grad = last.grad = None
+        losses = [convolutional_similarity(w, normalized=normalized) for w in (weight, last)]
+        for loss in losses:
+            loss.backward()
+        torch.testing.assert_close(losses[0], losses[1])
+        torch.testing.assert_close(weight.grad, last.grad, rtol=1e-9, atol=1e-12)
+    if shape[1] > 1:  # with one channel both formats are the same
+        assert last.grad.stride() == last.stride()
+    assert torch.autograd.gradcheck(convolutional_similarity, (last,))
+    assert torch.autograd.gradgradcheck(convolutional_similarity, (last,))
