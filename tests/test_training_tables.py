@@ -240,6 +240,14 @@ def test_the_books_records_say_what_chapter_7_says() -> None:
     assert abs(gain("init", "scale")) < gain("scale", "baseline") / 4
     assert 0 < gain("scale-free", "baseline") < gain("scale", "baseline")
     assert gain("both", "scale") < gain("scale-free", "baseline")
+    early = training_tables.paired_differences(
+        records,
+        "scale-free",
+        "baseline",
+        64,
+        lambda run: run.metrics["epochs"]["train_accuracy"][2],
+    )
+    assert np.mean(early) > gain("scale-free", "baseline")
     # Low similarity is kept at the default scale and forgotten at the small one.
     assert deep("scale-free", "normalized", -1) < 0.5
     assert deep("both", "normalized", 1) > 0.75
