@@ -1,0 +1,221 @@
+"""Non-negative kernel regression (NNK): which neighbours of a point no other neighbour hides.
+
+A query q is written as a combination of its candidates with weights that must not be negative:
+
+    θ = argmin over θ ≥ 0 of ½ θᵀ K θ - kᵀ θ,
+
+where K holds the kernel's values among the candidates and k those between them and q. Candidates
+with a positive weight are the neighbours of q (Shekkizhar and Ortega, 2020).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from convsim.correlation import check_tensor
+from convsim.nonnegative import nonnegative_least_squares
+
+Kernel = Literal["gaussian", "cosine"]
+
+NUMBERS_AT_ONCE = 2**18  # of candidates whose Gram matrices are made: 2 MB, about a cache's size
+
+
+@dataclass(frozen=True, eq=False)
+class NNKWeights:
+    """The solution of one or many NNK problems.
+
+    Attributes:
+        weights: ``(..., k)``, float64: θ, exactly 0 for a candidate that others hide.
+        error: ``(...,)``, float64: squared distance, in the kernel's space, of the query from its
+            combination, :math:`K_{qq} - 2 θ^T k + θ^T K θ`.
+    """
+
+    weights: Tensor
+    error: Tensor
+
+
+def nnk_weights(
+    candidates: Tensor,
+    query: Tensor,
+    *,
+    kernel: Kernel = "gaussian",
+    sigma: float | Tensor | None = None,
+) -> NNKWeights:
+    r"""Weights of the candidates that describe a query best, none of them negative.
+
+    Args:
+        candidates: ``(..., k, d)``: k points for each query.
+        query: ``(..., d)``.
+        kernel: ``"gaussian"``, :math:`e^{-\|x - y\|^2 / 2 σ^2}`, or ``"cosine"``,
+            :math:`½ + ½ \cos(x, y)`.
+        sigma: σ of the Gaussian, one number or ``(...,)``; by default a third of the distance to
+            the farthest candidate, which makes the weights independent of the data's scale.
+
+    Returns:
+        An :class:`NNKWeights`; computed in float64.
+
+    Raises:
+        ValueError: for input that is not finite or does not fit; for a Gaussian without width,
+            that is, if all candidates equal the query; for the cosine of a zero vector.
+
+    Example:
+        >>> candidates = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+        >>> found = nnk_weights(candidates, torch.zeros(2), sigma=1)  # the first hides the second
+        >>> [round(weight, 5) for weight in found.weights.tolist()], round(found.error.item(), 5)
+        ([0.60653, 0.0], 0.63212)
+
+    Source: Shekkizhar and Ortega (2020), arXiv 1910.09383; σ as in their code.
+    """
+    check_tensor(candidates, "candidates", axes=2)
+    check_tensor(query, "query", axes=1)
+    if candidates.shape[:-2] + candidates.shape[-1:] != query.shape:
+        raise ValueError(
+            f"candidates have shape {tuple(candidates.shape)} and the query {tuple(query.shape)}; "
+            "expected (..., k, d) and (..., d) with the same leading axes and d"
+        )
+    check_kernel(kernel, sigma)
+    x, q = candidates.double(), query.double()
+    if kernel == "cosine":
+        if not (x.any(-1).all() and q.any(-1).all()):
+            raise ValueError(
+                "a candidate or the query is zero and has no cosine; expected vectors that are "
+                "not zero: leave it out, or choose the Gaussian kernel"
+            )
+        gram, similarity = _cosine_gram(unit(x), unit(q))
+    else:
+        squares, products = _centred(x, q)
+        width = _widths(squares, sigma)
+        if not (width > 0).all():
+            raise ValueError(
+                "sigma is 0: every candidate equals the query; expected a candidate at some "
+                "distance: leave copies of the query out, or pass sigma"
+            )
+        gram, similarity = _gaussian_gram(squares, products, width)
+    return nnk_weights_of_gram(gram, similarity)
+
+
+def nnk_weights_of_gram(gram: Tensor, similarity: Tensor) -> NNKWeights:
+    """The same from kernel values, for any kernel whose value at (q, q) is 1.
+
+    Args:
+        gram: ``(..., k, k)``: K between candidates, positive semidefinite.
+        similarity: ``(..., k)``: K between the candidates and the query.
+
+    Returns:
+        An :class:`NNKWeights`; computed in float64, exact to about 1e-10 in the optimality
+        (Karush-Kuhn-Tucker) conditions.
+
+    Raises:
+        ValueError: for input that is not finite or does not fit.
+
+    Example:
+        >>> nnk_weights_of_gram(torch.eye(2), torch.tensor([0.5, -0.1])).weights.tolist()
+        [0.5, 0.0]
+    """
+    check_tensor(gram, "gram", axes=2)
+    check_tensor(similarity, "similarity", axes=1)
+    if gram.shape[:-1] != similarity.shape or gram.shape[-1] != gram.shape[-2]:
+        raise ValueError(
+            f"gram has shape {tuple(gram.shape)} and similarity {tuple(similarity.shape)}; "
+            "expected (..., k, k) and (..., k)"
+        )
+    k = similarity.shape[-1]
+    matrices, target = gram.double().reshape(-1, k, k), similarity.double().reshape(-1, k)
+    theta = nonnegative_least_squares(matrices, target)
+    fitted = (matrices @ theta[:, :, None])[:, :, 0]
+    error = (1 + (theta * (fitted - 2 * target)).sum(1)).clamp(min=0)
+    return NNKWeights(theta.reshape(similarity.shape), error.reshape(similarity.shape[:-1]))
+
+
+def kernel_values(
+    points: Tensor, queries: Tensor, indices: Tensor, kernel: Kernel, sigma: float | None
+) -> tuple[Tensor, Tensor]:
+    """Kernel values among the candidates of each query, and between them and the query.
+
+    Args:
+        points: ``(n, d)``; of norm 1 or 0 for the cosine.
+        queries: ``(Q, d)``, the same.
+        indices: ``(Q, k)``: each query's candidates, -1 where there is none.
+        kernel: as for :func:`nnk_weights`.
+        sigma: the same.
+
+    Returns:
+        ``(Q, k, k)`` and ``(Q, k)``, float64. A candidate that is not there, or that has no
+        defined kernel value, is like no other and unlike the query, so that it gets no weight.
+    """
+    count, k = indices.shape
+    gram = torch.empty(count, k, k, dtype=torch.float64, device=points.device)
+    similarity = torch.empty(count, k, dtype=torch.float64, device=points.device)
+    rows = max(1, NUMBERS_AT_ONCE // (k * points.shape[1]))
+    for start in range(0, count, rows):
+        some = slice(start, start + rows)
+        missing = indices[some] < 0
+        x, q = points[indices[some].clamp(min=0)].double(), queries[some].double()
+        if kernel == "cosine":
+            gram[some], similarity[some] = _cosine_gram(x, q)
+            missing = missing | ~q.any(-1, keepdim=True)
+        else:
+            squares, products = _centred(x, q)
+            width = _widths(squares.masked_fill(missing, 0), sigma)
+            missing = missing | (width == 0)[:, None]
+            width = torch.where(width > 0, width, 1)
+            gram[some], similarity[some] = _gaussian_gram(squares, products, width)
+        similarity[some] = similarity[some].masked_fill(missing, -1)
+        gram[some] = gram[some].masked_fill(missing[:, :, None] | missing[:, None, :], 0)
+        gram[some].diagonal(dim1=1, dim2=2).masked_fill_(missing, 1)
+    return gram, similarity
+
+
+def check_kernel(kernel: str, sigma: float | Tensor | None) -> None:
+    if kernel not in get_args(Kernel):
+        raise ValueError(f"kernel is {kernel!r}; expected 'gaussian' or 'cosine'")
+    if sigma is None:
+        return
+    if kernel == "cosine":
+        raise ValueError(f"sigma is {sigma} and the kernel 'cosine'; expected none: leave it out")
+    widths = torch.as_tensor(sigma, dtype=torch.float64)
+    if not (torch.isfinite(widths) & (widths > 0)).all():
+        raise ValueError(f"sigma is {sigma}; expected a finite number above 0")
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors of norm 1; a zero vector stays zero. Scaled first, so that no square overflows."""
+    size = vectors.abs().amax(-1, keepdim=True)
+    scaled = vectors / torch.where(size > 0, size, 1)
+    return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp(min=1)
+
+
+def _centred(candidates: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distances to the query, and inner products of the differences from it.
+
+    Distances between neighbours lose fewer digits when they are measured from the query.
+    """
+    differences = candidates - query[..., None, :]
+    products = differences @ differences.mT
+    return products.diagonal(dim1=-2, dim2=-1), products
+
+
+def _widths(squares: Tensor, sigma: float | Tensor | None) -> Tensor:
+    if sigma is None:
+        return squares.amax(-1).sqrt() / 3
+    return torch.as_tensor(sigma, dtype=torch.float64, device=squares.device).expand(
+        squares.shape[:-1]
+    )
+
+
+def _gaussian_gram(squares: Tensor, products: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+    scale = -0.5 / sigma.square()
+    between = (squares[..., :, None] + squares[..., None, :] - 2 * products).clamp_(min=0)
+    gram = between.mul_(scale[..., None, None]).exp_()
+    gram.diagonal(dim1=-2, dim2=-1).fill_(1)
+    return gram, (squares * scale[..., None]).exp()
+
+
+def _cosine_gram(candidates: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
+    gram = (candidates @ candidates.mT).mul_(0.5).add_(0.5)
+    gram.diagonal(dim1=-2, dim2=-1).fill_(1)
+    return gram, 0.5 + 0.5 * (candidates @ query[..., None])[..., 0]
