@@ -19,7 +19,7 @@ import typer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from convsim.experiments import descent, pairs, sweep
+from convsim.experiments import descent, overlap, pairs, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
 from convsim.experiments.record import RESULTS, read_record, record_path
 from convsim.report import RedundancyReport, redundancy_report, weights_report
@@ -36,9 +36,11 @@ EXPERIMENTS: dict[str, tuple[str, tuple[Any, ...], Callable[..., None]]] = {
     "descent": ("descent", descent.DESCENT, descent.run),
     "floor": ("floor", descent.FLOOR, descent.run),
 }
-TRAINING = "table5"  # the experiment with options
+TRAINING, OVERLAP = "table5", "overlap"  # the experiments with options
+ON_IMAGES = f"{TRAINING}, {OVERLAP}"
 EVERY_CONDITION = ",".join(CONDITIONS)
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join([*EXPERIMENTS, TRAINING])}.")]
+EVERY_NAME = [*EXPERIMENTS, TRAINING, OVERLAP]
+Name = Annotated[str, typer.Argument(help=f"One of {', '.join(EVERY_NAME)}.")]
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
 Conditions = Annotated[str, typer.Option(help=f"{TRAINING}: some of {EVERY_CONDITION}.")]
 Widths = Annotated[str, typer.Option(help=f"{TRAINING}: widths; 512 adds one baseline.")]
@@ -47,12 +49,12 @@ Epochs = Annotated[int, typer.Option(help=f"{TRAINING}: epochs of a training.", 
 Arithmetic = Annotated[str, typer.Option(help=f"{TRAINING}: float32, tf32 or bfloat16.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(help=f"{TRAINING}: folder of CIFAR-10; without it scikit-learn's digits."),
+    typer.Option(help=f"{ON_IMAGES}: folder of CIFAR-10; without it scikit-learn's digits."),
 ]
 Device = Annotated[
-    str | None, typer.Option(help=f"{TRAINING}: cpu, cuda, …; the GPU, if there is one.")
+    str | None, typer.Option(help=f"{ON_IMAGES}: cpu, cuda, …; the GPU, if there is one.")
 ]
-Jobs = Annotated[int, typer.Option(help=f"{TRAINING}: trainings side by side.", min=1)]
+Jobs = Annotated[int, typer.Option(help=f"{ON_IMAGES}: networks side by side.", min=1)]
 Cluster = Annotated[str | None, typer.Option(help=f"{TRAINING}: address of a Dask scheduler.")]
 Board = Annotated[Path | None, typer.Option(help=f"{TRAINING}: folder for TensorBoard.")]
 Model = Annotated[
@@ -78,15 +80,20 @@ def run(
     tensorboard: Board = None,
 ) -> None:
     """Run what is not recorded yet. Stop it at any time: what is done is kept."""
-    if name == TRAINING:
+    if name in (TRAINING, OVERLAP):
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         machine = sweep.Machine(data_dir, device, results, tensorboard, progress=jobs == 1)
         with _told():
             _check_device(device)
             data = sweep.load(data_dir, device)[0].source
-            training = _plan(conditions, widths, seeds, epochs, precision, data)
-            sweep.run(training, machine, jobs=jobs, cluster=cluster)
-        _echo(sweep.standing(training, results))
+            if name == TRAINING:
+                training = _plan(conditions, widths, seeds, epochs, precision, data)
+                sweep.run(training, machine, jobs=jobs, cluster=cluster)
+                _echo(sweep.standing(training, results))
+            else:
+                networks = overlap.plan(results, data=data)
+                overlap.run(networks, machine, jobs=jobs)
+                _echo(overlap.standing(networks, results))
     else:
         _, rows, run_rows = _experiment(name)
         run_rows(rows, folder=results)
@@ -107,6 +114,9 @@ def status(
         with _told():
             training = _plan(conditions, widths, seeds, epochs, "bfloat16", "CIFAR-10")
         _echo(sweep.standing(training, results))
+        return
+    if name == OVERLAP:
+        _echo(overlap.standing(overlap.plan(results), results))
         return
     records, rows, _ = _experiment(name)
     for row in rows:
@@ -270,7 +280,7 @@ def _is_torchscript(path: Path) -> bool:
 
 def _experiment(name: str) -> tuple[str, tuple[Any, ...], Callable[..., None]]:
     if name not in EXPERIMENTS:
-        raise typer.BadParameter(f"{name!r} is no experiment; expected {', '.join(EXPERIMENTS)}")
+        raise typer.BadParameter(f"{name!r} is no experiment; expected {', '.join(EVERY_NAME)}")
     return EXPERIMENTS[name]
 
 

@@ -180,22 +180,31 @@ def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
     The biases are left out, as in the identity: batch normalisation subtracts them again. It uses
     the statistics of these images, so that a network without training can be measured, too.
     """
-    model = deepcopy(model)
     images = test.normalized(spread(len(test), PICTURES, test.pixels.device))
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # the running statistics become those of the next batch
-    layers = dict(convolutional_layers(model))
+    model = deepcopy(model)
     with torch.no_grad():
-        for layer in layers.values():
+        for _, layer in convolutional_layers(model):
             if layer.bias is not None:
                 layer.bias.zero_()
-        model.train()(images)
+    model = with_statistics_of(model, images)
+    layers = dict(convolutional_layers(model))
     measured = feature_map_cosines(model, layers, images)
     return {
         name: None if cosine is None else round(cosine, 5)
         for name, (cosine, _) in zip(layers, measured, strict=True)
     }
+
+
+def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:
+    """A copy in evaluation mode whose batch normalisations know the statistics of these images."""
+    model = deepcopy(model).eval()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the running statistics become those of the next batch
+            module.train()
+    with torch.no_grad():
+        model(images)
+    return model.eval()
 
 
 def spread(count: int, wanted: int, device: torch.device) -> Tensor:

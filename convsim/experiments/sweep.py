@@ -186,21 +186,25 @@ def load(data_dir: Path | None, device: str) -> tuple[Images, Images]:
     return train.to(device), test.to(device)
 
 
+def network_path(record: Record, folder: Path = RESULTS) -> Path:
+    """Where the network of a training lies, if it is kept."""
+    return _path(TrainingSettings(**record.settings), folder).with_suffix(KEPT_AS)
+
+
 def load_network(record: Record, folder: Path = RESULTS) -> ShallowCNN:
     """The trained network that lies beside a record.
 
     Raises:
         ValueError: if none is kept for this run.
     """
-    settings = TrainingSettings(**record.settings)
-    path = _path(settings, folder).with_suffix(KEPT_AS)
+    path = network_path(record, folder)
     if not path.exists():
         raise ValueError(
-            f"no network is kept for {settings}; expected a condition of {', '.join(KEPT)}, width "
-            f"{KEPT_WIDTH} and seed 0: run `convsim run table5`"
+            f"no network is kept for {TrainingSettings(**record.settings)}; expected a condition "
+            f"of {', '.join(KEPT)}, width {KEPT_WIDTH} and seed 0: run `convsim run table5`"
         )
     weights = safetensors.torch.load_file(path)
-    model = ShallowCNN(settings.width, classes=len(weights["classifier.bias"]))
+    model = ShallowCNN(record.settings["width"], classes=len(weights["classifier.bias"]))
     model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
     return model.eval()
 

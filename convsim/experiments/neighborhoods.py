@@ -1,0 +1,87 @@
+"""What the neighbourhoods of a layer's channels say, with intervals and the level of chance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convsim.data import Images
+from convsim.experiments.cifar10 import spread, with_statistics_of
+from convsim.history import short
+from convsim.overlap import (
+    Measure,
+    aggregate_coverage,
+    channel_overlap,
+    channel_redundancy,
+    channelwise_neighbors,
+    neighbor_count,
+    permuted,
+)
+from convsim.similarity import convolutional_layers
+
+SIDES = ("before", "after")
+"""A layer's channels before and after the non-linearity: what LeakyReLU gets, and what it gives."""
+
+
+def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[str, str], Tensor]:
+    """What every LeakyReLU gets and gives for some test images, by its convolution's name."""
+    images = test.normalized(spread(len(test), count, test.pixels.device))
+    model = with_statistics_of(model, images)
+    outputs: dict[tuple[str, str], Tensor] = {}
+    activations = [module for module in model.modules() if isinstance(module, nn.LeakyReLU)]
+    names = [name for name, _ in convolutional_layers(model)]
+    hooks = []
+    for name, activation in zip(names, activations, strict=True):
+
+        def before(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
+            outputs[name, "before"] = inputs[0].clone()  # it is about to be changed in place
+
+        def after(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
+            outputs[name, "after"] = output.clone()
+
+        hooks += [
+            activation.register_forward_pre_hook(before),
+            activation.register_forward_hook(after),
+        ]
+    with torch.no_grad():
+        model(images)
+    return outputs
+
+
+def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
+    """Every measure of :mod:`convsim.overlap`, with its interval and its level of chance.
+
+    Args:
+        activations: ``(n, C, H, W)``.
+        queries: how many of the n images are queries, evenly spread.
+        k: number of candidates.
+
+    Returns:
+        ``overlap``, ``redundancy``, ``coverage``, ``neighbors`` (mean number in a channel) and
+        ``aggregate_neighbors``, each with ``mean``, ``low`` and ``high`` (95 % bootstrap interval
+        over queries); ``overlap_chance`` and ``redundancy_chance``, from permuted channels;
+        ``undefined``, the number of neighbourhoods that are. None where nothing is defined.
+    """
+    chosen = spread(len(activations), queries, activations.device)
+    found = channelwise_neighbors(activations, chosen, k)
+    chance = permuted(found.channels)
+    return {
+        "overlap": _in_short(channel_overlap(found.channels).by_query),
+        "overlap_chance": _in_short(channel_overlap(chance).by_query)["mean"],
+        "redundancy": _in_short(channel_redundancy(found.channels)),
+        "redundancy_chance": _in_short(channel_redundancy(chance))["mean"],
+        "coverage": _in_short(aggregate_coverage(found)),
+        "neighbors": _in_short(neighbor_count(found.channels)),
+        "aggregate_neighbors": _in_short(neighbor_count(found.aggregate)),
+        "undefined": found.undefined,
+    }
+
+
+def _in_short(measure: Measure) -> dict[str, float | None]:
+    interval = measure.interval()
+    if measure.mean is None or interval is None:
+        return {"mean": None, "low": None, "high": None}
+    low, high = interval
+    return {"mean": short(measure.mean), "low": short(low), "high": short(high)}
