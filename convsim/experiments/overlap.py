@@ -226,10 +226,10 @@ def measure_regularized(
     outputs = layer_activations(model, test, settings.images)
     last = convolutional_layers(model)[-1][0]
     # The running statistics of batch normalisation lag behind; errors would tell of the lag.
-    model = with_statistics_of(model, some.normalized(spread(len(some), 2000, device)))
+    tested = with_statistics_of(model, some.normalized(spread(len(some), 2000, device)))
     return {
-        "train_error": short(100 - evaluate(model, some)),
-        "test_error": short(100 - evaluate(model, test)),
+        "train_error": short(100 - evaluate(tested, some)),
+        "test_error": short(100 - evaluate(tested, test)),
     } | {
         side: measure_neighborhoods(outputs[last, side], settings.queries, settings.k)
         for side in SIDES

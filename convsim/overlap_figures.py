@@ -1,0 +1,109 @@
+"""Records of neighbourhoods in, figures out: overlap by depth, and against the test error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from convsim.experiments.record import RESULTS
+from convsim.figures import COLORS, finish, rounded
+from convsim.overlap_tables import (
+    SIDES,
+    generalization,
+    last_overlap,
+    network_records,
+    regularization_of,
+    regularized_records,
+)
+from convsim.training_figures import STYLES
+
+
+def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
+    """Overlap and its level of chance from layer to layer, before and after training."""
+    records = network_records(folder)
+    titles = [
+        f"{'trained' if trained else 'untrained'}, {words}"
+        for trained in (True, False)
+        for words in SIDES.values()
+    ]
+    figure = make_subplots(
+        rows=2,
+        cols=2,
+        shared_yaxes=True,
+        subplot_titles=titles,
+        vertical_spacing=0.16,
+        horizontal_spacing=0.06,
+    )
+    said = []
+    for record in records:
+        condition = record.settings["run"]["condition"]
+        layers = list(record.metrics["layers"].values())
+        color, dash = STYLES[condition]
+        for col, side in enumerate(SIDES, start=1):
+            found = [layer[side]["overlap"] for layer in layers]
+            panel = {"row": 1 if record.settings["trained"] else 2, "col": col}
+            first = panel == {"row": 1, "col": 1}
+            figure.add_scatter(
+                x=list(range(1, len(layers) + 1)),
+                y=rounded([one["mean"] for one in found]),
+                error_y={
+                    "type": "data",
+                    "array": rounded([one["high"] - one["mean"] for one in found]),
+                    "arrayminus": rounded([one["mean"] - one["low"] for one in found]),
+                },
+                name=condition,
+                legendgroup=condition,
+                showlegend=first,
+                line={"color": color, "dash": dash},
+                **panel,
+            )
+            said.append(
+                f"{condition} {titles[2 * panel['row'] + col - 3]}: "
+                + ", ".join(f"{one['mean']:.3f}" for one in found)
+            )
+            if condition == "baseline":
+                figure.add_scatter(
+                    x=list(range(1, len(layers) + 1)),
+                    y=rounded([layer[side]["overlap_chance"] for layer in layers]),
+                    name="by chance",
+                    legendgroup="chance",
+                    showlegend=first,
+                    mode="lines",
+                    line={"color": "gray", "dash": "dot"},
+                    **panel,
+                )
+    figure.update_xaxes(dtick=1)
+    figure.update_xaxes(title_text="layer", row=2)
+    figure.update_yaxes(title_text="overlap", col=1, rangemode="tozero")
+    return finish(figure, height=560, alt="Overlap by layer. " + "; ".join(said) + ".")
+
+
+def generalization_figure(side: str = "after", *, folder: Path = RESULTS) -> go.Figure:
+    """Every regularised network: last-layer overlap against test error."""
+    records = regularized_records(folder)
+    figure = go.Figure()
+    cells = sorted({regularization_of(record) for record in records})
+    dropouts = sorted({dropout for dropout, _ in cells})
+    for dropout, decay in cells:
+        runs = [record for record in records if regularization_of(record) == (dropout, decay)]
+        figure.add_scatter(
+            x=rounded([last_overlap(run, side) for run in runs]),
+            y=rounded([run.metrics["test_error"] for run in runs]),
+            mode="markers",
+            name=f"dropout {dropout:g}, decay {decay:g}",
+            marker={
+                "size": 11,
+                "color": COLORS[dropouts.index(dropout)],
+                "symbol": "circle" if decay == 0 else "diamond-open",
+            },
+        )
+    figure.update_xaxes(title_text=f"overlap in the last layer, {SIDES[side]}")
+    figure.update_yaxes(title_text="test error, %")
+    return finish(
+        figure,
+        height=420,
+        alt=f"{len(records)} networks as points, last-layer overlap against test error: Spearman's "
+        f"{generalization('overlap', side, folder=folder)}.",
+    )

@@ -1,0 +1,242 @@
+"""Records of neighbourhoods in, tables out: three readings of redundancy, and generalisation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from convsim.experiments.cifar10 import CONDITIONS
+from convsim.experiments.overlap import NETWORKS, REGULARIZED
+from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.table import Table
+
+SIDES = {"before": "before the non-linearity", "after": "after it"}
+UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Spearman's rank correlation of two measures over networks, two-sided.
+
+    Attributes:
+        rho: the coefficient.
+        low: lower end of its 95 % bootstrap interval over networks, by percentiles.
+        high: upper end.
+        p: share of permutations at least as far from 0, from 9,999 drawn ones.
+        n: number of networks.
+    """
+
+    rho: float
+    low: float
+    high: float
+    p: float
+    n: int
+
+    def __str__(self) -> str:
+        return (
+            f"ρ = {self.rho:+.2f} [{self.low:+.2f} to {self.high:+.2f}], p = {self.p:.2g}, "
+            f"n = {self.n}"
+        )
+
+
+def network_records(folder: Path = RESULTS) -> list[Record]:
+    """The neighbourhoods of the networks of Table 5 with the most epochs, trained ones first.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
+    records = read_records(NETWORKS, folder)
+    if not records:
+        raise ValueError(
+            f"no neighbourhoods are recorded in {folder}; expected records of overlap: run "
+            "`convsim run overlap`"
+        )
+    longest = max(record.settings["run"]["epochs"] for record in records)
+    conditions = list(CONDITIONS)
+    return sorted(
+        (record for record in records if record.settings["run"]["epochs"] == longest),
+        key=lambda record: (
+            not record.settings["trained"],
+            conditions.index(record.settings["run"]["condition"]),
+        ),
+    )
+
+
+def regularized_records(folder: Path = RESULTS) -> list[Record]:
+    """The networks with dropout and weight decay, from the weakest to the strongest.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
+    records = read_records(REGULARIZED, folder)
+    if not records:
+        raise ValueError(
+            f"no regularised networks are recorded in {folder}; expected records of overlap: run "
+            "`convsim run overlap`"
+        )
+    return sorted(records, key=lambda record: (*regularization_of(record), record.settings["seed"]))
+
+
+def readings_table(*, folder: Path = RESULTS) -> Table:
+    """What the weights, the feature maps and the neighbourhoods say of every layer."""
+    records = network_records(folder)
+    rows = []
+    for record in records:
+        for number, layer in enumerate(record.metrics["layers"].values(), start=1):
+            rows.append(
+                (
+                    record.settings["run"]["condition"],
+                    "trained" if record.settings["trained"] else "untrained",
+                    str(number),
+                    f"{layer['weights']['similarity']:.3g}",
+                    f"{layer['weights']['normalized']:.2f}",
+                    _two_digits(layer["cosine"]),
+                    *(_with_interval(layer[side]["overlap"]) for side in SIDES),
+                    _two_digits(layer["after"]["redundancy"]["mean"]),
+                )
+            )
+    return Table(
+        columns=(
+            *(("", "condition"), ("", "network"), ("", "layer")),
+            *(("the weights say", "L_CS"), ("the weights say", "normalised")),
+            ("the feature maps say", "mean |cos|"),
+            *(("the neighbourhoods say", f"overlap {words}") for words in SIDES.values()),
+            ("the neighbourhoods say", "redundancy after it"),
+        ),
+        rows=tuple(rows),
+        caption="CNN1 by three readings of redundancy; overlap as mean [95 % interval over "
+        "queries].",
+        source=_provenance(records),
+    )
+
+
+def regularized_table(*, folder: Path = RESULTS) -> Table:
+    """Errors and last-layer neighbourhoods for each strength of dropout and weight decay."""
+    records = regularized_records(folder)
+    rows = []
+    for cell in sorted({regularization_of(record) for record in records}):
+        runs = [record for record in records if regularization_of(record) == cell]
+        rows.append(
+            (
+                *(f"{strength:g}" for strength in cell),
+                *(_mean_std([run.metrics[part] for run in runs], 1) for part in _ERRORS),
+                *(_mean_std([last_overlap(run, side) for run in runs], 3) for side in SIDES),
+                _mean_std([run.metrics["after"]["neighbors"]["mean"] for run in runs], 2),
+                str(len(runs)),
+            )
+        )
+    return Table(
+        columns=(
+            *(("", "dropout"), ("", "weight decay")),
+            *(("error, %", words) for words in _ERRORS.values()),
+            *(("overlap in the last layer", words) for words in SIDES.values()),
+            *(("", "neighbours in a channel"), ("", "n")),
+        ),
+        rows=tuple(rows),
+        caption="Dropout and weight decay: mean ± std over n seeds.",
+        source=_provenance(records),
+    )
+
+
+def generalization(
+    measure: str = "overlap", side: str = "after", *, folder: Path = RESULTS
+) -> Correlation:
+    """Rank correlation of a last-layer measure with the test error, over all networks.
+
+    Args:
+        measure: ``"overlap"``, ``"redundancy"`` or ``"neighbors"``.
+        side: ``"before"`` or ``"after"`` the non-linearity.
+        folder: where the records lie.
+    """
+    records = regularized_records(folder)
+    x = [record.metrics[side][measure]["mean"] for record in records]
+    return spearman(x, [record.metrics["test_error"] for record in records])
+
+
+def spearman(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correlation:
+    """Spearman's ρ of paired values, with a bootstrap interval and a permutation test.
+
+    Raises:
+        ValueError: for fewer than four pairs, or if all values of one side are equal.
+    """
+    if len(x) != len(y) or len(x) < 4 or len(set(x)) == 1 or len(set(y)) == 1:
+        raise ValueError(
+            f"got {len(x)} and {len(y)} values; expected at least four pairs that are not all equal"
+        )
+
+    def rho(a: Any, b: Any) -> float:
+        # A resample can hold one pair many times; a constant has no rank correlation.
+        constant = len(set(a)) == 1 or len(set(b)) == 1
+        return 0.0 if constant else float(stats.spearmanr(a, b).statistic)
+
+    generator = np.random.default_rng(seed)
+    data = np.array(x, float), np.array(y, float)
+    resampled = stats.bootstrap(
+        data,
+        rho,
+        paired=True,
+        vectorized=False,
+        n_resamples=2000,
+        method="percentile",
+        rng=generator,
+    ).confidence_interval
+    tested = stats.permutation_test(
+        data, rho, permutation_type="pairings", n_resamples=9999, rng=generator
+    )
+    return Correlation(
+        rho(*data), float(resampled.low), float(resampled.high), float(tested.pvalue), len(x)
+    )
+
+
+_ERRORS = {"train_error": "training", "test_error": "test"}
+
+
+def regularization_of(record: Record) -> tuple[float, float]:
+    """Dropout and weight decay of a run."""
+    return record.settings["dropout"], record.settings["weight_decay"]
+
+
+def last_overlap(record: Record, side: str) -> float:
+    """Mean overlap in the last layer, before or after the non-linearity."""
+    return float(record.metrics[side]["overlap"]["mean"])
+
+
+def _two_digits(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.2f}"
+
+
+def _with_interval(found: dict[str, float | None]) -> str:
+    if found["mean"] is None:
+        return UNDEFINED
+    return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+
+
+def _mean_std(values: Sequence[float], digits: int) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
+    return f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+def _provenance(records: Sequence[Record]) -> str:
+    """Where the numbers come from, in a line."""
+    settings = [record.settings for record in records]
+    trainings = [s.get("run", s) for s in settings]
+
+    def every(values: Sequence[object]) -> str:
+        return ", ".join(map(str, sorted(set(values), key=str)))
+
+    of_trainings = {key: every([t[key] for t in trainings]) for key in trainings[0]}
+    of_all = {key: every([s[key] for s in settings]) for key in ("queries", "images", "k")}
+    return (
+        f"{of_trainings['data']}, width {of_trainings['width']}, {of_trainings['epochs']} epochs, "
+        f"seed {of_trainings['seed']}; {of_all['queries']} queries among {of_all['images']} test "
+        f"images, k = {of_all['k']}; {every([r.hardware for r in records])}; torch "
+        f"{every([r.versions['torch'] for r in records])}; recorded "
+        f"{max(record.started for record in records)[:10]}."
+    )
