@@ -14,6 +14,7 @@ NAMES = {
     "image": "ImageExplorer",
     "spectrum": "SpectrumExplorer",
     "normalization": "NormalizationExplorer",
+    "nnk": "NNKExplorer",
 }
 
 

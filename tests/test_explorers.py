@@ -15,13 +15,14 @@ import pytest
 import torch
 import traitlets
 from IPython.core.formatters import DisplayFormatter
-from scipy.optimize import linprog
+from scipy.optimize import linprog, nnls
 from scipy.signal import correlate
 
 from convsim.data import photograph
 from convsim.explorers import (
     CorrelationExplorer,
     ImageExplorer,
+    NNKExplorer,
     NormalizationExplorer,
     SimilarityExplorer,
     SpectrumExplorer,
@@ -35,6 +36,7 @@ EXPLORERS = (
     ImageExplorer,
     SpectrumExplorer,
     NormalizationExplorer,
+    NNKExplorer,
 )
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -217,6 +219,67 @@ def test_the_points_are_two_long_clouds_that_no_line_parts() -> None:
     turned = [loss_of_unit(np.array([math.cos(a), math.sin(a)])) for a in np.radians(range(360))]
     lower = np.less(turned, np.roll(turned, 1)) & np.less(turned, np.roll(turned, -1))
     assert lower.sum() == 1  # one best direction, and no other to get stuck in
+
+
+@pytest.mark.parametrize("k", [1, 4, 9, 12])
+@pytest.mark.parametrize("sigma", [0, 0.3, 1.5])
+def test_nnk_readouts_agree_with_scipy(k: int, sigma: float) -> None:
+    """NNLS on a Cholesky factor of K, an explicit loop over its entries."""
+    rng = np.random.default_rng(k)
+    query, candidates = rng.uniform(-2, 2, 2), rng.uniform(-2, 2, (9, 2))
+    explorer = NNKExplorer(query=query, candidates=candidates, k=k, sigma=sigma)
+    readouts = explorer.readouts()
+    distances = np.linalg.norm(candidates - query, axis=1)
+    nearest = np.argsort(distances)[:k]
+    width = sigma or distances[nearest].max() / 3
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> float:
+        return math.exp(-((x - y) ** 2).sum() / (2 * width**2))
+
+    chosen = candidates[nearest]
+    gram = np.array([[kernel(x, y) for y in chosen] for x in chosen])
+    similarity = np.array([kernel(x, query) for x in chosen])
+    factor = np.linalg.cholesky(gram)
+    theta, residual = nnls(factor.T, np.linalg.solve(factor, similarity))
+    weights = np.zeros(9)
+    weights[nearest] = theta
+    # K_qq - |L^-1 k|^2 is what no combination, of any sign, reaches
+    error = residual**2 + 1 - similarity @ np.linalg.solve(gram, similarity)
+    assert readouts["candidates_used"] == min(k, 9)
+    assert readouts["neighbors"] == (theta > 1e-10).sum()
+    assert readouts["sigma"] == pytest.approx(width, rel=1e-14)
+    assert readouts["error"] == pytest.approx(error, abs=1e-10)
+    np.testing.assert_allclose(readouts["weights"], weights, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "k", "weights", "error"),
+    [
+        ([[1, 0], [2, 0], [0, -2]], 2, [0.60653, 0, 0], 0.63212),
+        ([[-1, 0], [2, 0], [1, 0]], 3, [0.53423, 0, 0.53423], 0.35195),
+        ([[1, 0], [0, 0], [-1, 0]], 12, [0, 1, 0], 0),  # a copy of the query
+        ([[1, 0], [1, 0], [-1, 0], [1, 0]], 4, [0.53423, 0, 0.53423, 0], 0.35195),
+        ([[0, 0], [0, 0], [0, 0]], 2, [1, 0, 0], 0),
+    ],
+)
+def test_known_nnk_weights(candidates: list, k: int, weights: list[float], error: float) -> None:
+    readouts = NNKExplorer(candidates=candidates, k=k, sigma=1).readouts()
+    assert readouts["weights"] == pytest.approx(weights, abs=5e-6)
+    assert [w > 0 for w in readouts["weights"]] == [w > 0 for w in weights]
+    assert readouts["neighbors"] == sum(w > 0 for w in weights)
+    assert readouts["error"] == pytest.approx(error, abs=5e-6)
+
+
+def test_nnk_of_copies_of_the_query_is_undefined_unless_sigma_is_set() -> None:
+    explorer = NNKExplorer(query=[1, 1], candidates=[[1, 1], [0, 0], [1, 1]], k=2)
+    undefined = {"neighbors": None, "error": None, "weights": None}
+    assert explorer.readouts() == {"candidates_used": 2, "sigma": 0, **undefined}
+    explorer.sigma = 1e-7
+    assert explorer.readouts() == {"candidates_used": 2, "sigma": 1e-7, **undefined}
+    explorer.sigma, explorer.k = 0, 3
+    assert explorer.readouts()["weights"] == [1, 0, 0]
+    explorer.k, explorer.sigma = 2, 0.5
+    assert explorer.readouts()["weights"] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
@@ -427,6 +490,15 @@ NAN = math.nan
         (NormalizationExplorer, "steps", 0, "a whole number from 1 to 100, got 0: choose a number from 1 to 100"),
         (NormalizationExplorer, "steps", 2.5, "replace 2.5 with a whole number"),
         (NormalizationExplorer, "points", [[0, 0, 1]], 'The "points" trait is read-only'),
+        (NNKExplorer, "query", [0, 2.5], "two numbers from -2 to 2, got [0, 2.5]: choose a number from -2 to 2"),
+        (NNKExplorer, "query", [0], "got [0]: replace [0] with two numbers such as [0.5, -1.0]"),
+        (NNKExplorer, "candidates", [[1, 0], [2, 0]], "3 to 12 points, each two numbers from -2 to 2, got [[1, 0], [2, 0]]: it has 2 points; add some or leave some out"),
+        (NNKExplorer, "candidates", [[1, 0]] * 13, "it has 13 points; add some or leave some out"),
+        (NNKExplorer, "candidates", [[1, 0], [2, 0], 3], "replace 3 with two numbers such as [0.5, -1.0]"),
+        (NNKExplorer, "candidates", [[1, 0], [2, 0], [NAN, 0]], "replace nan with a finite number"),
+        (NNKExplorer, "candidates", 3, "got 3: pass a list of points such as [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]"),
+        (NNKExplorer, "k", 13, "a whole number from 1 to 12, got 13: choose a number from 1 to 12"),
+        (NNKExplorer, "sigma", -1, "a number from 0 to 3, got -1: choose a number from 0 to 3"),
         (CorrelationExplorer, "mode", "circular", "one of 'full', 'same', 'valid', got 'circular'"),
         (CorrelationExplorer, "position", "first", "a whole number from 0 to 1000000, got 'first': replace 'first'"),
         (CorrelationExplorer, "kernel", [1] * 13, "kernel has 13 taps and signal 12 values, expected a kernel that is no longer than the signal: shorten"),

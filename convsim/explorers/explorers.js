@@ -145,6 +145,96 @@
     };
   }
 
+  const SMALLEST_WEIGHT = 1e-10, SMALLEST_SIGMA = 1e-6; // as in Python
+
+  /** z with K z = k on the rows and columns of `active` and 0 elsewhere, by Cholesky's
+   * factorisation; null where K is singular there. */
+  function solveOn(active, K, k) {
+    const L = active.map(() => []), z = k.map(() => 0), n = active.length;
+    for (let i = 0; i < n; i++) {
+      for (let j = 0; j <= i; j++) {
+        const rest = K[active[i]][active[j]] - dot(L[i].slice(0, j), L[j]);
+        if (i === j && rest < 1e-14) return null;
+        L[i][j] = i === j ? Math.sqrt(rest) : rest / L[j][j];
+      }
+    }
+    const y = [];
+    for (let i = 0; i < n; i++) y[i] = (k[active[i]] - dot(y, L[i])) / L[i][i];
+    for (let i = n - 1; i >= 0; i--) {
+      let rest = y[i];
+      for (let j = i + 1; j < n; j++) rest -= L[j][i] * z[active[j]];
+      z[active[i]] = rest / L[i][i];
+    }
+    return z;
+  }
+
+  /** θ ≥ 0 that minimises ½ θᵀ K θ − kᵀ θ: the exact active-set method of Lawson and Hanson. */
+  function nonnegativeLeastSquares(K, k) {
+    let theta = k.map(() => 0), active = [], refused = [];
+    for (let round = 0; round < 100; round++) { // only rounding could keep it from an earlier end
+      const gain = k.map((value, i) => value - dot(K[i], theta));
+      const waiting = indices(k).filter((i) => gain[i] > 1e-13 && !active.includes(i) && !refused.includes(i));
+      if (waiting.length === 0) break;
+      const enters = waiting.reduce((best, i) => (gain[i] > gain[best] ? i : best));
+      let trial = [...active, enters], z = solveOn(trial, K, k);
+      if (z === null || z[enters] <= 0) { // as good as a combination of the others
+        refused.push(enters);
+        continue;
+      }
+      for (;;) { // go towards z; what reaches zero on the way leaves
+        const falling = trial.filter((i) => z[i] <= 0);
+        if (falling.length === 0) break;
+        const shares = falling.map((i) => theta[i] / (theta[i] - z[i])), share = Math.min(...shares);
+        const leaving = falling.filter((_, n) => shares[n] === share);
+        theta = theta.map((t, i) => (leaving.includes(i) ? 0 : t + share * (z[i] - t)));
+        trial = trial.filter((i) => !leaving.includes(i));
+        z = solveOn(trial, K, k);
+      }
+      [theta, active, refused] = [z, trial, []];
+    }
+    return theta.map((t) => (t > SMALLEST_WEIGHT ? t : 0));
+  }
+  const indices = (list) => list.map((_, i) => i);
+
+  const difference = (a, b) => [a[0] - b[0], a[1] - b[1]];
+  const squaredDistance = (a, b) => { const d = difference(a, b); return dot(d, d); };
+
+  /** NNK's readouts; which candidates are the k nearest, in order; and their kernel with q. */
+  function nnkSolve({ query, candidates, k, sigma: wanted }) {
+    const squares = candidates.map((point) => squaredDistance(point, query));
+    const nearest = indices(squares).sort((i, j) => squares[i] - squares[j] || i - j).slice(0, k);
+    const sigma = wanted || Math.sqrt(squares[nearest[nearest.length - 1]]) / 3;
+    const readouts = { candidates_used: nearest.length, neighbors: null, error: null, sigma, weights: null };
+    if (sigma < SMALLEST_SIGMA) return { readouts, nearest, similarity: null };
+    const gaussian = (square) => Math.exp(-square / (2 * sigma * sigma));
+    const similarity = squares.map(gaussian);
+    // of candidates at one place only the first: the others would make K singular
+    const chosen = nearest.filter((i, n) =>
+      !nearest.slice(0, n).some((j) => squaredDistance(candidates[i], candidates[j]) === 0));
+    const K = chosen.map((i) => chosen.map((j) => gaussian(squaredDistance(candidates[i], candidates[j]))));
+    const target = chosen.map((i) => similarity[i]), theta = nonnegativeLeastSquares(K, target);
+    const weights = squares.map(() => 0);
+    chosen.forEach((i, n) => (weights[i] = theta[n]));
+    readouts.neighbors = theta.filter((weight) => weight > 0).length;
+    readouts.error = Math.max(0, 1 + theta.reduce((sum, t, n) => sum + t * (dot(K[n], theta) - 2 * target[n]), 0));
+    readouts.weights = weights;
+    return { readouts, nearest, similarity };
+  }
+
+  /** Positive where p lies before the border of x, the line through x at a right angle to x − q;
+   * negative behind it. */
+  const before = (p, x, q) => dot(difference(x, q), difference(x, p));
+
+  /** The part of a convex polygon where an affine function of the point is not negative. */
+  function clipped(polygon, height) {
+    return polygon.flatMap((from, n) => {
+      const to = polygon[(n + 1) % polygon.length], a = height(from), b = height(to);
+      const kept = a >= 0 ? [from] : [];
+      if (a < 0 !== b < 0) kept.push(from.map((v, c) => v + (a / (a - b)) * (to[c] - v)));
+      return kept;
+    });
+  }
+
   /** Both sides of Eq. 11 for two kernels on an input whose autocorrelation is given. */
   function analyse(k1, k2, x, lags) {
     const maps = [correlate(x, k1), correlate(x, k2)];
@@ -238,6 +328,7 @@
       return { ...spectralReadouts(state), spectrum_1, spectrum_2 };
     }
     if (kind === "normalization") return normalizationReadouts(state);
+    if (kind === "nnk") return nnkSolve(state).readouts;
     const { readouts, terms } = imageAnalyser()(state), w = 2 * state.kernel_1.length - 1;
     return { ...readouts, lag_terms: Array.from({ length: w }, (_, i) => terms.slice(i * w, i * w + w)) };
   }
@@ -540,6 +631,13 @@
     loss_end: "Loss at end",
     turned: "Degrees turned",
     largest_gap: "Largest gap A – B",
+  };
+
+  const NNK_READOUTS = {
+    candidates_used: "k-NN neighbours",
+    neighbors: "NNK neighbours",
+    error: "Error",
+    sigma: "σ in use",
   };
 
   /** Tiles under their labels. The size of the numbers behind a readout tells zero from rounding. */
@@ -1242,6 +1340,228 @@
     return { nodes, draw, stop: () => [plane, curves].forEach((c) => c.stop()) };
   }
 
+  const MOST_POINTS = 12, REACH = 2; // candidates, and the size of a coordinate
+  const RAY = [[0.4, 0.3], [0.8, 0.6], [1.2, 0.9], [1.6, 1.2], [-0.6, -0.45]];
+  const RING = Array.from({ length: 6 }, (_, n) =>
+    polar(0.6, ((2 * n + 1) * Math.PI) / 6).map((v) => Math.round(100 * v) / 100));
+  const RINGS = [...RING, ...RING.map((point) => scaled(point, 2))];
+
+  function nnkView(view) {
+    const panel = readoutPanel(NNK_READOUTS), knn = chart(440, view.draw), nnk = chart(440, view.draw);
+    const MARGIN = 14; // pixels around ±REACH
+    const slots = Array.from({ length: MOST_POINTS }, (_, i) => i); // places for candidates, taken or not
+    let moving = 0, seed = 0; // the point that the sliders move: 0 is q, i + 1 candidate i
+
+    const points = ({ query, candidates }) => [query, ...candidates];
+    const nameOf = (number) => (number === 0 ? "q" : String(number));
+    const onGrid = (v) => Math.round(100 * Math.min(REACH, Math.max(-REACH, v))) / 100;
+
+    function move(at) {
+      const s = view.state();
+      if (moving === 0) view.set({ query: at });
+      else view.set({ candidates: s.candidates.map((point, i) => (i === moving - 1 ? at : point)) });
+    }
+
+    const k = slider({ min: 1, max: MOST_POINTS }, (value) => view.set({ k: value })), kValue = inline();
+    const sigma = slider({ min: 0, max: 3, step: 0.01 }, (value) => view.set({ sigma: value }));
+    const sigmaValue = inline();
+    const which = select([], (number) => { moving = Number(number); view.draw(); });
+    const coordinates = ["x", "y"].map((name, c) => {
+      const value = inline(), input = slider({ min: -REACH, max: REACH, step: 0.01 }, (v) =>
+        move(points(view.state())[moving].map((old, other) => (other === c ? v : old))));
+      return { node: field(name, input, value), input, value };
+    });
+
+    const preset = (candidates) => view.set({ query: [0, 0], candidates, k: candidates.length, sigma: 0 });
+    function randomise() {
+      const drawn = uniformNoise(++seed, 2 * MOST_POINTS).map((v) => onGrid(1.9 * (2 * v - 1)));
+      view.set({ query: [0, 0], candidates: slots.map((i) => drawn.slice(2 * i, 2 * i + 2)) });
+    }
+
+    /** A point follows the pointer that grabbed it, at the distance at which it was grabbed. */
+    function draggable(plane) {
+      let held = null;
+      const at = (event) => {
+        const box = plane.svg.getBoundingClientRect(), pixels = plane.x(1) - plane.x(0);
+        return [(event.clientX - box.left - plane.x(0)) / pixels, (plane.y(0) - event.clientY + box.top) / pixels];
+      };
+      const onPoint = (event) => event.target.classList.contains("convsim-grab");
+      // a finger moves the point, not the page; Chromium heeds no touch-action on a circle
+      plane.svg.addEventListener("touchstart", (event) => { if (onPoint(event)) event.preventDefault(); }, { passive: false });
+      plane.svg.addEventListener("pointerdown", (event) => {
+        if (held || event.button !== 0 || !onPoint(event)) return;
+        const to = at(event), all = points(view.state()), far = all.map((point) => squaredDistance(point, to));
+        const nearest = Math.min(...far);
+        if (far[moving] !== nearest) moving = far.indexOf(nearest); // of points at one place the one moved last
+        held = { pointer: event.pointerId, number: moving, by: difference(all[moving], to) };
+        plane.svg.setPointerCapture(event.pointerId);
+        event.preventDefault(); // no text is selected
+        view.draw();
+      });
+      plane.svg.addEventListener("pointermove", (event) => {
+        if (held?.pointer !== event.pointerId || held.number !== moving) return;
+        const to = at(event);
+        move(to.map((v, c) => onGrid(v + held.by[c])));
+      });
+      plane.svg.addEventListener("lostpointercapture", () => (held = null));
+    }
+    [knn, nnk].forEach(draggable);
+
+    /** q and the points; widths: of the line from q to each, 0 for none, null
+     * where it is not among the k nearest; borders: the points that have one. */
+    function drawPlane(plane, s, widths, borders) {
+      const { query: q, candidates } = s, half = plane.width / 2, pixels = (half - MARGIN) / REACH;
+      const edge = half / pixels, lines = (list) => list.map((ends) =>
+        ends.map(([x, y], n) => `${n ? "L" : "M"}${f(plane.x(x))} ${f(plane.y(y))}`).join("")).join("");
+      plane.begin();
+      plane.x = (v) => half + pixels * v;
+      plane.y = (v) => half - pixels * v;
+
+      // all marks are made at the first draw, for they lie on one another in that order
+      const grid = [-1, 0, 1].flatMap((v) => [[[v, -edge], [v, edge]], [[-edge, v], [edge, v]]]);
+      plane.put("grid", "path", { class: "convsim-grid", d: lines(grid) });
+      const corners = [[-edge, -edge], [edge, -edge], [edge, edge], [-edge, edge]];
+      const polytope = borders.reduce((left, x) => clipped(left, (p) => before(p, x, q)), corners);
+      plane.put("polytope", "path", { class: "convsim-polytope", d: borders.length ? `${lines([polytope])}Z` : "" });
+      plane.put("borders", "path", { class: "convsim-border", d: lines(borders.map((x) => {
+        const [across, up] = scaled(unit(difference(x, q)), 4 * edge);
+        return [[x[0] - up, x[1] + across], [x[0] + up, x[1] - across]];
+      })) });
+      const put = (name, tag, shown, attributes, text) =>
+        plane.put(name, tag, shown ? attributes : { display: "none" }, text);
+      const [qx, qy] = [f(plane.x(q[0])), f(plane.y(q[1]))];
+      const place = slots.map((i) => (candidates[i] ?? q)).map(([x, y]) => [f(plane.x(x)), f(plane.y(y))]);
+      for (const i of slots) {
+        const [x, y] = place[i];
+        put(`spoke${i}`, "line", widths[i] > 0, { class: "convsim-spoke", x1: qx, y1: qy, x2: x, y2: y,
+          "stroke-width": f(widths[i]) });
+      }
+      const disc = (number, shown, x, y, r, className, numberClass) => {
+        put(`dot${number}`, "circle", shown, { class: className, cx: x, cy: y, r });
+        put(`name${number}`, "text", shown, { class: numberClass, "text-anchor": "middle", x,
+          y: r < 9 ? y - 9 : y + 4 }, nameOf(number));
+      };
+      const outside = [4, "convsim-fill-other", "convsim-tick convsim-beside"];
+      const neighbour = [10, "convsim-fill-one", "convsim-number"];
+      const hidden = [10, "convsim-hollow", "convsim-number convsim-faded"];
+      for (const i of slots) {
+        const look = widths[i] === null ? outside : widths[i] > 0 ? neighbour : hidden;
+        disc(i + 1, i < candidates.length, ...place[i], ...look);
+      }
+      disc(0, true, qx, qy, 10, "convsim-fill-text", "convsim-number");
+      const [x, y] = moving === 0 ? [qx, qy] : place[moving - 1];
+      plane.put("moving", "circle", { class: "convsim-moving", cx: x, cy: y, r: 14 });
+      const grab = (number, shown, cx, cy) =>
+        put(`grab${number}`, "circle", shown, { class: "convsim-grab", cx, cy, r: 18 });
+      for (const i of slots) grab(i + 1, i < candidates.length, ...place[i]);
+      grab(0, true, qx, qy);
+    }
+
+    const rows = slots.map(() => {
+      const [name, bar, value] = ["name", "bar", "value"].map((part) => h("span", { class: `convsim-weight-${part}` }));
+      const track = h("span", { class: "convsim-weight-track", "aria-hidden": "true" }, bar);
+      return { node: h("li", {}, name, track, value), name, bar, value };
+    });
+    const weights = h("ul", { class: "convsim-weights" }, ...rows.map((r) => r.node));
+    const said = h("p", { class: "convsim-alive" });
+
+    function draw(s) {
+      const { readouts, nearest, similarity } = nnkSolve(s), { candidates, query: q } = s;
+      if (moving > candidates.length) moving = 0;
+      const sentence = panel.draw(readouts, () => 1);
+      follow(k, s.k);
+      kValue.textContent = `k = ${s.k}${s.k > candidates.length ? ": all" : " of"} ${candidates.length}`;
+      k.setAttribute("aria-valuetext", kValue.textContent);
+      follow(sigma, s.sigma);
+      sigmaValue.textContent = s.sigma > 0 ? `σ = ${short(s.sigma)}` : `automatic: ${short(readouts.sigma)}`;
+      sigma.setAttribute("aria-valuetext", sigmaValue.textContent);
+
+      if (which.length !== candidates.length + 1) {
+        which.replaceChildren(...points(s).map((_, number) => h("option", { value: number }, nameOf(number))));
+      }
+      which.value = String(moving);
+      coordinates.forEach(({ input, value }, c) => {
+        const at = points(s)[moving][c];
+        follow(input, at);
+        value.textContent = show(at, 2);
+      });
+
+      const weight = (i) => readouts.weights?.[i] ?? 0, neighbours = nearest.filter((i) => weight(i) > 0);
+      const clear = (j, i) => before(candidates[j], candidates[i], q); // how clearly i alone does not hide j
+      const behind = (j, i) => clear(j, i) <= 1e-12; // 0, but for rounding
+      const covered = neighbours.some((i) => squaredDistance(candidates[i], q) === 0);
+      const borders = covered ? [] : neighbours.map((i) => candidates[i]);
+      const among = candidates.map((_, i) => nearest.includes(i)), names = neighbours.map((i) => i + 1).join(", ");
+      drawPlane(knn, s, among.map((is) => (is ? 2 : null)), []);
+      knn.end(`The query q and its ${nearest.length} nearest neighbours of ${candidates.length} points: ` +
+        nearest.map((i) => i + 1).join(", "));
+      drawPlane(nnk, s, among.map((is, i) => (!is ? null : weight(i) > 0 ? 1.5 + 10 * weight(i) : 0)), borders);
+      nnk.end(`The query q and its ${neighbours.length} NNK neighbours: ${names || "none"}` +
+        (borders.length ? "; their borders enclose the NNK polytope around q" : ""));
+
+      const why = (i) => {
+        if (readouts.weights === null) return "undefined";
+        if (weight(i) > 0) return show(weight(i));
+        const hiders = neighbours.filter((n) => behind(i, n)).sort((a, b) => clear(i, a) - clear(i, b));
+        if (hiders.length > 0) return `hidden by ${hiders[0] + 1}`;
+        return similarity[i] <= SMALLEST_WEIGHT ? "too far for σ" : "hidden by several together";
+      };
+      rows.forEach(({ node, name, bar, value }, n) => {
+        const i = nearest[n];
+        node.hidden = i === undefined;
+        if (node.hidden) return;
+        name.textContent = i + 1;
+        bar.style.width = `${f(100 * weight(i))}%`; // no weight exceeds 1, the kernel's largest value
+        value.textContent = why(i);
+        value.dataset.readout = `weight_${i + 1}`;
+        value.dataset.value = readouts.weights && weight(i);
+      });
+
+      const back = neighbours.find((j) => neighbours.some((i) => i !== j && behind(j, i)));
+      const front = neighbours.find((i) => i !== back && back !== undefined && behind(back, i));
+      const words = () => {
+        if (readouts.weights === null) {
+          return "Undefined: σ is 0, or as good as 0. The automatic σ is, if all of the k nearest lie on q: move one " +
+            "away, or set a larger σ.";
+        }
+        if (covered) {
+          return `Point ${names} lies on q and takes all the weight. There is no direction from q to it, ` +
+            "and so no border and no polytope.";
+        }
+        if (neighbours.length === 0) return "No point has a weight: for so small a σ all of them are too far.";
+        if (back !== undefined) {
+          return `Point ${back + 1} lies behind the border of ${front + 1}, yet has a weight: if they were the only ` +
+            `two, it would be hidden, whatever σ, but other neighbours take weight from ${front + 1}.`;
+        }
+        return "A point behind the border of another is hidden by it, whatever σ, if these are the only two. " +
+          "The region on q's side of all borders is the NNK polytope.";
+      };
+      said.textContent = words();
+      said.classList.toggle("convsim-warning", readouts.weights === null);
+      return `${sentence}. ${readouts.weights === null ? said.textContent : `Neighbours: ${names || "none"}`}`;
+    }
+
+    const nodes = [
+      h("div", { class: "convsim-row", role: "group", "aria-label": "Arrangements" },
+        button("In a row", () => preset(RAY)), button("Ring behind ring", () => preset(RINGS)), button("Random", randomise)),
+      h("div", { class: "convsim-kernels" }, field("Neighbours k", k, kValue), field("Kernel width σ", sigma, sigmaValue)),
+      h("div", { class: "convsim-kernels" },
+        figure(knn.svg, h("strong", {}, "k nearest neighbours"), key("convsim-dot-one", "one of the k nearest"),
+          key("convsim-dot-other", "another point")),
+        figure(nnk.svg, h("strong", {}, "NNK neighbours"), key("convsim-wide-swatch", "weight"),
+          key("convsim-hollow-swatch", "hidden"), key("convsim-dash-two", "border"),
+          key("convsim-polytope-swatch", "NNK polytope"))),
+      h("div", { class: "convsim-row convsim-move", role: "group", "aria-label": "Move a point" },
+        field("Move point (or drag it)", which), ...coordinates.map((c) => c.node)),
+      panel.node,
+      h("div", { class: "convsim-figure", role: "group", "aria-label": "Weights" },
+        h("div", { class: "convsim-caption" }, h("strong", {}, "Weights θ"), "of the k nearest, nearest first"), weights),
+      said,
+    ];
+    const stop = () => [knn, nnk].forEach((plane) => plane.stop());
+    return { nodes, draw, stop, reset: () => (moving = 0) };
+  }
+
   // keys: the state a link holds; choices: what their names may be; bounds: of their numbers, where
   // they are the view's own; fixed: what only Python sets
   const VIEWS = {
@@ -1268,6 +1588,11 @@
       name: "NormalizationExplorer", title: "Normalisation explorer", build: normalizationView,
       keys: ["scale", "angle", "learning_rate", "steps"], choices: {}, fixed: ["points"],
       bounds: { scale: [0.1, 10], angle: [-180, 180], learning_rate: [0.01, 10], steps: [1, 100] },
+    },
+    nnk: {
+      name: "NNKExplorer", title: "NNK explorer", build: nnkView,
+      keys: ["query", "candidates", "k", "sigma"], choices: {}, fixed: [],
+      bounds: { query: [-REACH, REACH], candidates: [-REACH, REACH], k: [1, MOST_POINTS], sigma: [0, 3] },
     },
   };
 
@@ -1355,7 +1680,8 @@
     `${location.href.split("#")[0]}#convsim=${index}&${keys.map((k) => `${k}=${write(s[k])}`).join("&")}`;
 
   const BOUNDS = { seed: [0, 2 ** 32 - 1], position: [0, 1e6], learning_rate: [1e-6, 10] };
-  const WHOLE = ["seed", "position", "steps"];
+  const WHOLE = ["seed", "position", "steps", "k"];
+  const MOST = { signal: LENGTH, query: 2, candidates: MOST_POINTS }, LEAST = { query: 2, candidates: 3 };
 
   /** The value a link gives, if Python would take it too; throws otherwise. */
   function parse(name, text, like, choices, bounds = BOUNDS[name]) {
@@ -1374,8 +1700,11 @@
     }
     if (!Array.isArray(like)) return number(text);
     const value = Array.isArray(like[0]) ? text.split(";").map(list) : list(text);
-    if (Array.isArray(like[0])) need(BINOMIAL[value.length] && value.every((r) => r.length === value.length));
-    else need(value.length <= (name === "signal" ? LENGTH : 16));
+    if (Array.isArray(like[0])) {
+      const points = name === "candidates", columns = points ? 2 : value.length;
+      need((points || BINOMIAL[columns]) && value.every((r) => r.length === columns));
+    }
+    need(value.length >= (LEAST[name] ?? 1) && value.length <= (MOST[name] ?? 16));
     return value;
   }
 

@@ -64,6 +64,22 @@ def _taps(value: Any, low: int, high: int) -> list[float]:
     return [_number(item, -LARGEST, LARGEST) for item in values]
 
 
+def _point(value: Any, limit: float) -> list[float]:
+    values = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(values, list | tuple) or len(values) != 2:
+        raise ValueError(f"replace {reprlib.repr(values)} with two numbers such as [0.5, -1.0]")
+    return [_number(item, -limit, limit) for item in values]
+
+
+def _points(value: Any, low: int, high: int, limit: float) -> list[list[float]]:
+    points = value.tolist() if hasattr(value, "tolist") else value
+    if not isinstance(points, list | tuple):
+        raise ValueError("pass a list of points such as [[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]")
+    if not low <= len(points) <= high:
+        raise ValueError(f"it has {len(points)} points; add some or leave some out")
+    return [_point(point, limit) for point in points]
+
+
 def _square(value: Any, sizes: tuple[int, ...]) -> list[list[float]]:
     rows = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(rows, list | tuple) or not all(isinstance(r, list | tuple) for r in rows):
@@ -114,6 +130,16 @@ def number_trait(default: float, low: float, high: float) -> Checked:
     return Checked(
         default, partial(_number, low=low, high=high), f"a number from {low:g} to {high:g}"
     )
+
+
+def point_trait(default: Any, limit: float) -> Checked:
+    expected = f"two numbers from {-limit:g} to {limit:g}"
+    return Checked(default, partial(_point, limit=limit), expected)
+
+
+def points_trait(default: Any, low: int, high: int, limit: float) -> Checked:
+    expected = f"{low} to {high} points, each two numbers from {-limit:g} to {limit:g}"
+    return Checked(default, partial(_points, low=low, high=high, limit=limit), expected)
 
 
 def square_trait(default: Any) -> Checked:

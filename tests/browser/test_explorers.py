@@ -18,6 +18,7 @@ from convsim import convolutional_similarity
 from convsim.explorers import (
     CorrelationExplorer,
     ImageExplorer,
+    NNKExplorer,
     NormalizationExplorer,
     SimilarityExplorer,
     SpectrumExplorer,
@@ -122,13 +123,13 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         size = 10 ** rng.uniform(-2, 2)
         return [rng.uniform(-size, size) for _ in range(count)]
 
-    kind = number % 5
+    kind = number % 6
     if kind == 0:
         length = rng.randint(1, 64)
         return CorrelationExplorer(
             signal=taps(length),
             kernel=taps(rng.randint(1, min(16, length))),
-            mode=module.MODES[number // 5 % 3],
+            mode=module.MODES[number // 6 % 3],
             position=rng.randint(0, 80),
         )
     if kind == 1:
@@ -136,7 +137,7 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         return SimilarityExplorer(
             kernel_1=taps(count),
             kernel_2=taps(count),
-            input=module.INPUTS[number // 5 % len(module.INPUTS)],
+            input=module.INPUTS[number // 6 % len(module.INPUTS)],
             seed=rng.randint(0, 2**32 - 1),
             photograph=taps(64),
         )
@@ -144,8 +145,8 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
         count = rng.randint(1, 16)
         return SpectrumExplorer(
             kernel_1=taps(count),
-            kernel_2=taps(count) if number % 25 != 3 else [0.0] * count,
-            loss=spectrum.LOSSES[number // 5 % 2],
+            kernel_2=taps(count) if number % 30 != 3 else [0.0] * count,
+            loss=spectrum.LOSSES[number // 6 % 2],
             learning_rate=rng.uniform(0.001, 1),
             seed=rng.randint(0, 2**32 - 1),
         )
@@ -155,6 +156,19 @@ def random_explorer(rng: random.Random, number: int) -> Explorer:
             angle=rng.uniform(-180, 180),
             learning_rate=10 ** rng.uniform(-2, 1),
             steps=rng.randint(1, 100),
+        )
+    if kind == 5:
+        count = rng.randint(3, 12)
+
+        def point() -> list[float]:
+            digits = (17, 2, 0)[number // 6 % 3]  # 0: points on a few places, and on the query
+            return [round(rng.uniform(-2, 2), digits) for _ in range(2)]
+
+        return NNKExplorer(
+            query=point(),
+            candidates=[point() for _ in range(count)],
+            k=rng.randint(1, 12),
+            sigma=rng.choice([0, rng.uniform(0, 3)]),
         )
     size = rng.choice([3, 5])
     return ImageExplorer(
@@ -175,11 +189,11 @@ def differences(got: Any, expected: Any, scale: float) -> list[float]:
     return [abs(got - expected) / max(1.0, scale)]
 
 
-def test_javascript_and_python_agree_on_200_random_states(page: Page, tmp_path: Path) -> None:
+def test_javascript_and_python_agree_on_240_random_states(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path))
     rng = random.Random(0)
     worst = 0.0
-    for number in range(200):
+    for number in range(240):
         explorer = random_explorer(rng, number)
         state = {name: explorer.get_state(name)[name] for name in explorer.names}
         expected = explorer.readouts()
@@ -189,7 +203,9 @@ def test_javascript_and_python_agree_on_200_random_states(page: Page, tmp_path: 
         )
         assert set(got) == set(expected)
         for name, value in expected.items():
-            if isinstance(explorer, NormalizationExplorer):
+            if isinstance(explorer, NNKExplorer):
+                scale = 1.0
+            elif isinstance(explorer, NormalizationExplorer):
                 scale = torch.tensor(value).abs().max().item()
             elif value is None or name.endswith("cosine") or name == "normalized_similarity":
                 scale = 1.0
@@ -230,13 +246,14 @@ def test_every_explorer_mounts_once_from_disk(page: Page, tmp_path: Path) -> Non
         SimilarityExplorer(),
         SpectrumExplorer(),
         NormalizationExplorer(),
+        NNKExplorer(),
     )
     page.goto(url)
-    assert page.locator(".convsim-view").count() == 6
+    assert page.locator(".convsim-view").count() == 7
     assert page.locator(".convsim-fallback").count() == 0
     page.evaluate("convsimExplorers.mountAll()")
     page.add_script_tag(path=str(SOURCES / "explorers.js"))
-    assert page.locator(".convsim-view").count() == 6
+    assert page.locator(".convsim-view").count() == 7
     before = page.locator(".convsim-similarity").nth(1).inner_text()
     page.locator(".convsim-similarity").nth(0).get_by_label("K1 tap 0").fill("-1.2")
     assert page.locator(".convsim-similarity").nth(1).inner_text() == before
@@ -450,12 +467,12 @@ def test_randomise_and_reset(page: Page, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["correlation", "similarity", "image", "spectrum", "normalization"]
+    "kind", ["correlation", "similarity", "image", "spectrum", "normalization", "nnk"]
 )
 def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str) -> None:
     rng = random.Random(3)
-    kinds = ("correlation", "similarity", "image", "spectrum", "normalization")
-    number = 5 + kinds.index(kind)
+    kinds = ("correlation", "similarity", "image", "spectrum", "normalization", "nnk")
+    number = 6 + kinds.index(kind)
     first, second = random_explorer(rng, number), random_explorer(rng, number)
     url = write_page(tmp_path, CorrelationExplorer(), first)
     page.goto(url)
@@ -624,7 +641,14 @@ def test_no_sideways_scrolling_and_room_for_a_finger(
     wide = NormalizationExplorer(angle=-178.5, learning_rate=0.0123)
     page.goto(
         write_page(
-            tmp_path, CorrelationExplorer(), SimilarityExplorer(), sixteen, five, *spectra, wide
+            tmp_path,
+            CorrelationExplorer(),
+            SimilarityExplorer(),
+            sixteen,
+            five,
+            *spectra,
+            wide,
+            NNKExplorer(candidates=[[-1.99, -1.99]] * 12, k=12),
         )
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -646,6 +670,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Pa
             ImageExplorer(),
             SpectrumExplorer(),
             NormalizationExplorer(),
+            NNKExplorer(),
         )
     )
     controls = page.locator(":is(button, select, input):visible")
@@ -669,7 +694,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Pa
         assert outline == "solid"
     assert len(reached) == wanted - 2  # of three radio buttons one is a tab stop
     pictures = page.locator('[role="img"]').evaluate_all("(all) => all.map((e) => e.ariaLabel)")
-    assert len(pictures) == 3 + 3 + 4 + 2 + 2
+    assert len(pictures) == 3 + 3 + 4 + 2 + 2 + 2
     assert all(len(label) > 20 or "eature map" in label for label in pictures)
 
 
@@ -1119,13 +1144,32 @@ def test_the_plane_shows_the_path_and_the_curves_coincide(
 
 
 @pytest.mark.parametrize(
-    "fragment", ["scale=0.01", "angle=200", "steps=1.5", "learning_rate=0.001"]
+    ("explorer_type", "fragment"),
+    [
+        (NormalizationExplorer, "scale=0.01"),
+        (NormalizationExplorer, "angle=200"),
+        (NormalizationExplorer, "steps=1.5"),
+        (NormalizationExplorer, "learning_rate=0.001"),
+        (NNKExplorer, "query=0,2.1"),
+        (NNKExplorer, "query=1"),
+        (NNKExplorer, "k=2&query=1,0,1"),
+        (NNKExplorer, "candidates=1,0;0,1"),
+        (NNKExplorer, "candidates=1,0;0,1;1"),
+        (NNKExplorer, "candidates=" + ";".join(["1,0"] * 13)),
+        (NNKExplorer, "k=1.5"),
+        (NNKExplorer, "sigma=-0.1"),
+    ],
 )
-def test_a_link_out_of_bounds_changes_nothing(page: Page, tmp_path: Path, fragment: str) -> None:
-    page.goto(f"{write_page(tmp_path, NormalizationExplorer())}#convsim=0&{fragment}")
+def test_a_link_out_of_bounds_changes_nothing(
+    page: Page, tmp_path: Path, explorer_type: type[Explorer], fragment: str
+) -> None:
+    url = write_page(tmp_path, explorer_type())
+    page.goto(url)
+    pristine = page.locator(".convsim-link").input_value()
+    page.goto("about:blank")
+    page.goto(f"{url}#convsim=0&{fragment}")
     expect(page.get_by_text("This link cannot be read.")).to_be_visible()
-    assert link_parts(page)["scale"] == "0.3"
-    assert link_parts(page)["learning_rate"] == "0.1"
+    assert page.locator(".convsim-link").input_value() == pristine
 
 
 def test_the_live_normalization_is_pythons(page: Page, tmp_path: Path) -> None:
@@ -1152,26 +1196,296 @@ def test_the_live_normalization_is_pythons(page: Page, tmp_path: Path) -> None:
     assert_quiet(page)
 
 
+def nnk_state(page: Page) -> NNKExplorer:
+    """Python's twin of the page's link."""
+    parts = link_parts(page)
+    rows = [[float(v) for v in row.split(",")] for row in parts["candidates"].split(";")]
+    query = [float(v) for v in parts["query"].split(",")]
+    return NNKExplorer(query=query, candidates=rows, k=int(parts["k"]), sigma=float(parts["sigma"]))
+
+
+def shown_weights(page: Page) -> dict[int, tuple[float, str]]:
+    """What the list says of each point, nearest first: the exact weight and the words."""
+    cells = page.locator(".convsim-weight-value:visible").evaluate_all(
+        "(all) => all.map((c) => [c.dataset.readout, Number(c.dataset.value), c.textContent])"
+    )
+    return {int(name.split("_")[1]): (value, text) for name, value, text in cells}
+
+
+def drawn(page: Page, panel: int, selector: str) -> list[dict[str, float]]:
+    """The numeric attributes of a panel's visible marks."""
+    return (
+        page.locator(".convsim-chart")
+        .nth(panel)
+        .locator(selector)
+        .evaluate_all(
+            "(all) => all.filter((e) => e.getAttribute('display') !== 'none').map((e) =>"
+            "Object.fromEntries([...e.attributes].map((a) => [a.name, Number(a.value)])))"
+        )
+    )
+
+
+@pytest.mark.parametrize("panel", [0, 1])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_dragging_a_point_moves_it_and_its_weights(
+    page: Page, tmp_path: Path, width: int, panel: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 1400})
+    page.goto(write_page(tmp_path, NNKExplorer()))
+    chart = page.locator(".convsim-chart").nth(panel)
+    chart.scroll_into_view_if_needed()
+    box = chart.bounding_box()
+    assert box is not None
+    middle, pixels = box["width"] / 2, (box["width"] / 2 - 14) / 2
+    assert box["height"] == pytest.approx(box["width"], abs=1)
+
+    def hand(x: float, y: float) -> None:
+        page.mouse.move(box["x"] + middle + pixels * x, box["y"] + middle - pixels * y, steps=3)
+
+    pictures = [chart.inner_html() for chart in page.locator(".convsim-chart").all()]
+    before = nnk_state(page)
+    hand(0.7, 0.1)  # point 7
+    page.mouse.down()
+    expect(page.get_by_label("Move point")).to_have_value("7")
+    seen = set()
+    for x, y in ((0.9, 0.7), (-0.9, 1.2), (1.7, 2.5)):
+        hand(x, y)
+        twin = nnk_state(page)
+        at = [min(2, x), min(2, y)]
+        assert twin.candidates[6] == pytest.approx(at, abs=0.6 / pixels + 0.005)
+        assert twin.candidates[6] == [round(v, 2) for v in twin.candidates[6]]
+        assert twin.candidates[:6] == before.candidates[:6]
+        expected = twin.readouts()
+        assert readout(page, "neighbors") == expected["neighbors"]
+        seen.add(expected["neighbors"])
+        assert readout(page, "error") == pytest.approx(expected["error"], abs=1e-9)
+        shown = shown_weights(page)
+        assert len(shown) == 8
+        for number, (weight, _) in shown.items():
+            assert weight == pytest.approx(expected["weights"][number - 1], abs=1e-9)
+    assert len(seen) > 1
+    page.mouse.up()
+    hand(0, 0)
+    assert nnk_state(page).candidates == twin.candidates
+    moved = [chart.inner_html() for chart in page.locator(".convsim-chart").all()]
+    assert all(new != old for new, old in zip(moved, pictures, strict=True))
+    page.mouse.down()
+    hand(0.25, -0.5)
+    page.mouse.up()
+    assert nnk_state(page).query == pytest.approx([0.25, -0.5], abs=0.02)
+    assert nnk_state(page).candidates == twin.candidates
+    page.get_by_role("button", name="Reset").click()
+    assert nnk_state(page).get_state(["query", "candidates"]) == before.get_state(
+        ["query", "candidates"]
+    )
+    assert_quiet(page)
+
+
+def test_a_finger_moves_a_point_or_else_the_page(browser: Any, tmp_path: Path) -> None:
+    size: Any = {"width": 360, "height": 740}
+    context = browser.new_context(viewport=size, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(write_page(tmp_path, NNKExplorer()))
+    page.locator(".convsim-chart").nth(1).scroll_into_view_if_needed()
+    box = page.locator(".convsim-chart").nth(1).bounding_box()
+    pixels = (box["width"] / 2 - 14) / 2
+    session = context.new_cdp_session(page)
+
+    def swipe_up(x: float, y: float) -> float:
+        """Swipe by 1.5 units; how far the page scrolled."""
+        before = page.evaluate("scrollY")
+        across, down = box["x"] + box["width"] / 2 + pixels * x, box["y"] + box["height"] / 2
+        for step in range(11):
+            touch = {"x": across, "y": down - pixels * (y + 0.15 * step)}
+            session.send(
+                "Input.dispatchTouchEvent",
+                {"type": "touchMove" if step else "touchStart", "touchPoints": [touch]},
+            )
+            page.wait_for_timeout(20)
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        page.wait_for_timeout(200)
+        return page.evaluate("scrollY") - before
+
+    assert swipe_up(0.2, -1) == 0
+    moved = nnk_state(page)
+    assert moved.candidates[3] == pytest.approx([0.2, 0.5], abs=0.02)
+    assert swipe_up(-1.7, -1) > 20
+    assert nnk_state(page).candidates == moved.candidates
+    context.close()
+
+
+def test_the_nnk_sliders_move_the_chosen_point_k_and_sigma(page: Page, tmp_path: Path) -> None:
+    explorer = NNKExplorer()
+    page.goto(write_page(tmp_path, explorer))
+    x, y = page.get_by_label("x", exact=True), page.get_by_label("y", exact=True)
+    assert page.get_by_label("Move point").locator("option").all_inner_texts() == [
+        "q", *map(str, range(1, 11)),
+    ]  # fmt: skip
+    x.fill("0.33")
+    page.get_by_label("Move point").select_option("3")
+    assert (x.input_value(), y.input_value()) == ("1.6", "0.8")
+    y.focus()
+    page.keyboard.press("ArrowDown")
+    x.fill("-0.25")
+    explorer.query, explorer.candidates = [0.33, 0], [
+        *explorer.candidates[:2], [-0.25, 0.79], *explorer.candidates[3:],
+    ]  # fmt: skip
+    for name, control, value, text in (
+        ("k", "Neighbours k", 3, "k = 3 of 10"),
+        ("k", "Neighbours k", 12, "k = 12: all 10"),
+        ("sigma", "Kernel width σ", 1.25, "σ = 1.25"),
+        ("sigma", "Kernel width σ", 0, "automatic: 0.7"),
+    ):
+        page.get_by_label(control).fill(str(value))
+        explorer.set_trait(name, value)
+        said = page.get_by_label(control).get_attribute("aria-valuetext") or ""
+        assert said.startswith(text)
+        expected = explorer.readouts()
+        assert repr(nnk_state(page)) == repr(explorer)
+        for tile in ("candidates_used", "neighbors", "error", "sigma"):
+            assert readout(page, tile) == pytest.approx(expected[tile], abs=1e-9), tile
+    assert_quiet(page)
+
+
+def test_arrangements_do_what_they_say(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, NNKExplorer(sigma=2, query=[1, 1])))
+    page.get_by_role("button", name="In a row").click()
+    words = {number: text for number, (_, text) in shown_weights(page).items()}
+    assert [words.pop(1)[:2], words.pop(5)[:2]] == ["0.", "0."]
+    assert words == dict.fromkeys((2, 3, 4), "hidden by 1")
+    assert readout(page, "neighbors") == 2
+
+    page.get_by_role("button", name="Ring behind ring").click()
+    shown = shown_weights(page)
+    assert [shown[n][0] > 0.1 for n in range(1, 13)] == [True] * 6 + [False] * 6
+    assert [shown[n][1] for n in range(7, 13)] == [f"hidden by {n - 6}" for n in range(7, 13)]
+    spokes = drawn(page, 0, ".convsim-spoke"), drawn(page, 1, ".convsim-spoke")
+    assert (len(spokes[0]), len(spokes[1])) == (12, 6)
+    assert len(drawn(page, 1, ".convsim-hollow")) == 6
+    # a hexagon, whose corners are 2/√3 as far away as the points
+    corners = points_of(page, ".convsim-polytope >> nth=1")
+    assert len(corners) == 6
+    middle = page.locator(".convsim-chart").nth(1).evaluate("(c) => c.clientWidth") / 2
+    far = [math.hypot(a - middle, b - middle) / (middle - 14) * 2 for a, b in corners]
+    assert far == [pytest.approx(0.6 * 2 / math.sqrt(3), abs=0.01)] * 6
+
+    states = []
+    for _ in range(2):
+        page.get_by_role("button", name="Random").click()
+        states.append(nnk_state(page))
+        assert len(states[-1].candidates) == 12
+        assert readout(page, "error") == pytest.approx(states[-1].readouts()["error"], abs=1e-9)
+    assert states[0].candidates != states[1].candidates
+    page.get_by_role("button", name="In a row").click()
+    assert len(drawn(page, 1, "circle:not(.convsim-grab, .convsim-moving)")) == 6
+    assert_quiet(page)
+
+
+def test_line_widths_and_borders_are_those_of_the_weights(page: Page, tmp_path: Path) -> None:
+    """Places and widths read off the picture against the readouts."""
+    explorer = NNKExplorer(query=[0.3, -0.2])
+    page.goto(write_page(tmp_path, explorer))
+    weights = explorer.readouts()["weights"]
+    wide = [mark["stroke-width"] for mark in drawn(page, 1, ".convsim-spoke")]
+    assert wide == [pytest.approx(1.5 + 10 * w, abs=0.01) for w in weights if w > 0]
+    middle = page.locator(".convsim-chart").nth(1).evaluate("(c) => c.clientWidth") / 2
+    pixels = (middle - 14) / 2
+    ends = [
+        ((a - middle) / pixels, (middle - b) / pixels)
+        for a, b in points_of(page, ".convsim-border >> nth=1")
+    ]
+    neighbours = [x for x, w in zip(explorer.candidates, weights, strict=True) if w > 0]
+    assert len(ends) == 2 * len(neighbours)
+    for n, end in enumerate(ends):
+        distances = [
+            abs(sum((x[c] - explorer.query[c]) * (x[c] - end[c]) for c in range(2)))
+            for x in neighbours
+        ]
+        assert min(distances) < 0.01, n
+    assert points_of(page, ".convsim-polytope >> nth=0") == []
+
+
+def test_special_cases_of_nnk_are_put_in_words(page: Page, tmp_path: Path) -> None:
+    three = [[0.5, 0], [1, 0], [0, 1]]
+    page.goto(write_page(tmp_path, NNKExplorer(candidates=three, k=1)))
+    note, x = page.locator(".convsim-alive"), page.get_by_label("x", exact=True)
+    expect(note).to_contain_text("is the NNK polytope")
+    x.fill("0.5")  # q on point 1, the only one of the 1 nearest
+    expect(note).to_contain_text("Undefined: σ is 0")
+    assert page.locator('[data-readout="error"]').inner_text() == "undefined"
+    assert shown_weights(page)[1][1] == "undefined"
+    page.get_by_label("Neighbours k").fill("3")
+    expect(note).to_contain_text("Point 1 lies on q and takes all the weight")
+    assert shown_weights(page) == {1: (1, "1"), 2: (0, "hidden by 1"), 3: (0, "hidden by 1")}
+    assert points_of(page, ".convsim-border >> nth=1") == []
+    assert points_of(page, ".convsim-polytope >> nth=1") == []
+
+    page.get_by_label("Kernel width σ").fill("0.02")
+    x.fill("0")
+    expect(note).to_contain_text("No point has a weight")
+    assert {text for _, text in shown_weights(page).values()} == {"too far for σ"}
+
+    # of 1 and 3 alone, 3 would be hidden: (1, 0) · ((1, 0) − (1.1, −1)) = −0.1
+    three = [[1, 0], [0.4, 1], [1.1, -1]]
+    page.goto("about:blank")
+    page.goto(write_page(tmp_path, NNKExplorer(candidates=three, sigma=1.5)))
+    assert all(weight > 0 for weight, _ in shown_weights(page).values())
+    expect(note).to_contain_text("Point 3 lies behind the border of 1, yet has a weight")
+    page.get_by_label("Kernel width σ").fill("3")
+    assert shown_weights(page)[1] == (0, "hidden by several together")
+    assert "NaN" not in page.content()
+    assert_quiet(page)
+
+
+def test_the_live_nnk_is_pythons(page: Page, tmp_path: Path) -> None:
+    explorer = NNKExplorer(query=[0.25, 1 / 3], k=5, sigma=0.7)
+    page.goto(write_page(tmp_path, head=f"<script>{FAKE_MODEL}</script>"))
+    page.evaluate(
+        """(state) => {
+          globalThis.model = fakeModel(state);
+          globalThis.dispose = convsimExplorers.render({ model, el: document.body });
+        }""",
+        {n: explorer.get_state(n)[n] for n in (*explorer.names, "_explorer")},
+    )
+    call = page.get_by_label("Constructor call").input_value()
+    assert repr(eval(call, {"NNKExplorer": NNKExplorer})) == repr(explorer)  # noqa: S307
+    page.get_by_label("Move point").select_option("10")
+    explorer.candidates = [[1, 0], [2, 0], [-1, 0]]
+    page.evaluate("model.receive({ candidates: [[1, 0], [2, 0], [-1, 0]] })")
+    expect(page.get_by_label("Move point")).to_have_value("0")  # there is no point 10 any more
+    assert readout(page, "error") == pytest.approx(explorer.readouts()["error"], abs=1e-9)
+    page.get_by_label("x", exact=True).fill("0.5")
+    assert page.evaluate("model.calls") == [["set", "query", [0.5, 1 / 3]], ["save_changes"]]
+    page.evaluate("dispose()")
+    assert page.evaluate("model.count()") == 0
+    assert_quiet(page)
+
+
 @pytest.mark.parametrize(
     ("explorer_type", "selector", "name"),
     [
         (SimilarityExplorer, ".convsim-slider", "feature_map_similarity"),
         (SpectrumExplorer, ".convsim-slider", "convolutional_similarity"),
         (NormalizationExplorer, '[aria-label^="Start scale"]', "norm_start"),
+        (NNKExplorer, ':is([aria-label="x"], [aria-label="y"])', "error"),
     ],
 )
 def test_an_input_event_is_answered_within_a_frame(
     page: Page, tmp_path: Path, explorer_type: type[Explorer], selector: str, name: str
 ) -> None:
-    """N = 16, M = 64, or 100 steps: handler and forced layout, 95th percentile of 300 events.
+    """N = 16, M = 64, 100 steps, or 12 points: 95th percentile of 300 handlers and forced layouts.
 
     Whatever else runs on the machine only adds to the time, so the best of three rounds counts.
     """
     rng = random.Random(0)
     k1, k2 = ([rng.uniform(-1, 1) for _ in range(16)] for _ in range(2))
-    pair = explorer_type is not NormalizationExplorer
-    largest: dict[str, Any] = {"kernel_1": k1, "kernel_2": k2} if pair else {"steps": 100}
-    page.goto(write_page(tmp_path, explorer_type(**largest)))
+    points = [[rng.uniform(-2, 2) for _ in range(2)] for _ in range(12)]
+    largest: dict[type[Explorer], dict[str, Any]] = {
+        NormalizationExplorer: {"steps": 100},
+        NNKExplorer: {"candidates": points, "k": 12},
+    }
+    pair = {"kernel_1": k1, "kernel_2": k2}
+    page.goto(write_page(tmp_path, explorer_type(**largest.get(explorer_type, pair))))
     rounds = [page.evaluate(ROUND_OF_INPUT_EVENTS, [selector, name]) for _ in range(3)]
     p95 = min(statistics.quantiles(times, n=20)[-1] for times in rounds)
     print(f"{explorer_type.__name__}: 95th percentile {p95:.2f} ms")
