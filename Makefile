@@ -53,9 +53,10 @@ chapters: $(READY) ## run every notebook and store its outputs, draw the picture
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
 	$(BIN)/python -m book.pictures
 
-bench: $(READY) ## time the loss and a training, and record both (six minutes)
+bench: $(READY) ## time the loss, a training and neighbourhoods; record all (eight minutes)
 	$(BIN)/python benchmarks/similarity.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/overlap.py
 
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

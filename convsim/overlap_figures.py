@@ -1,14 +1,19 @@
-"""Records of neighbourhoods in, figures out: overlap by depth, and against the test error."""
+"""Neighbourhoods in, figures out: as pictures, by depth, and against the test error."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import plotly.graph_objects as go
+from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
+from torch import Tensor
 
 from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded
+from convsim.neighbors import Neighbors
 from convsim.overlap_tables import (
     SIDES,
     generalization,
@@ -18,6 +23,39 @@ from convsim.overlap_tables import (
     regularized_records,
 )
 from convsim.training_figures import STYLES
+
+
+def neighborhoods_picture(
+    pixels: Tensor, neighborhoods: Mapping[str, tuple[int, Neighbors]], *, columns: int = 8
+) -> Figure:
+    """A row of pictures for each neighbourhood: the query, then its neighbours and their weights.
+
+    Args:
+        pixels: ``(n, H, W)``, grey: a picture of each point.
+        neighborhoods: by title, the query's point and the neighbours of that one query,
+            ``(1, k)``.
+        columns: neighbours shown at the most, those with the greatest weights.
+    """
+    figure, axes = plt.subplots(
+        len(neighborhoods),
+        columns + 1,
+        figsize=(0.85 * (columns + 1), 1.15 * len(neighborhoods)),
+        squeeze=False,
+        layout="constrained",
+    )
+    for row, (title, (query, found)) in zip(axes, neighborhoods.items(), strict=True):
+        order = found.weights[0].argsort(descending=True, stable=True)[:columns]
+        shown = [(query, title)] + [
+            (int(found.indices[0, place]), f"{found.weights[0, place]:.2f}")
+            for place in order
+            if found.weights[0, place] > 0
+        ]
+        for axis, (point, text) in zip(row, shown, strict=False):
+            axis.imshow(pixels[point].numpy(), cmap="gray")
+            axis.set_title(text, fontsize=8)
+        for axis in row:
+            axis.set_axis_off()
+    return figure
 
 
 def depth_figure(*, folder: Path = RESULTS) -> go.Figure:

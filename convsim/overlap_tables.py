@@ -83,16 +83,20 @@ def regularized_records(folder: Path = RESULTS) -> list[Record]:
     return sorted(records, key=lambda record: (*regularization_of(record), record.settings["seed"]))
 
 
-def readings_table(*, folder: Path = RESULTS) -> Table:
-    """What the weights, the feature maps and the neighbourhoods say of every layer."""
-    records = network_records(folder)
+def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
+    """What the weights, the feature maps and the neighbourhoods say of every layer.
+
+    Args:
+        trained: the networks after their training, or as they were initialised.
+        folder: where the records lie.
+    """
+    records = [r for r in network_records(folder) if r.settings["trained"] == trained]
     rows = []
     for record in records:
         for number, layer in enumerate(record.metrics["layers"].values(), start=1):
             rows.append(
                 (
                     record.settings["run"]["condition"],
-                    "trained" if record.settings["trained"] else "untrained",
                     str(number),
                     f"{layer['weights']['similarity']:.3g}",
                     f"{layer['weights']['normalized']:.2f}",
@@ -103,15 +107,15 @@ def readings_table(*, folder: Path = RESULTS) -> Table:
             )
     return Table(
         columns=(
-            *(("", "condition"), ("", "network"), ("", "layer")),
+            *(("", "condition"), ("", "layer")),
             *(("the weights say", "L_CS"), ("the weights say", "normalised")),
             ("the feature maps say", "mean |cos|"),
             *(("the neighbourhoods say", f"overlap {words}") for words in SIDES.values()),
             ("the neighbourhoods say", "redundancy after it"),
         ),
         rows=tuple(rows),
-        caption="CNN1 by three readings of redundancy; overlap as mean [95 % interval over "
-        "queries].",
+        caption=f"CNN1 {'after' if trained else 'before'} training, by three readings of "
+        "redundancy; overlap as mean [95 % interval over queries].",
         source=_provenance(records),
     )
 
