@@ -100,6 +100,7 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
                     f"{layer['weights']['similarity']:.3g}",
                     f"{layer['weights']['normalized']:.2f}",
                     _two_digits(layer["cosine"]),
+                    _two_digits(layer["cosine_without_mean"]),
                     *(_with_interval(layer[side]["overlap"]) for side in SIDES),
                     _two_digits(layer["after"]["redundancy"]["mean"]),
                 )
@@ -108,7 +109,8 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
         columns=(
             *(("", "condition"), ("", "layer")),
             *(("the weights say", "L_CS"), ("the weights say", "normalised")),
-            ("the feature maps say", "mean |cos|"),
+            ("the feature maps say, |cos|", "as they are"),
+            ("the feature maps say, |cos|", "less mean picture"),
             *(("the neighbourhoods say", f"overlap {words}") for words in SIDES.values()),
             ("the neighbourhoods say", "redundancy after it"),
         ),

@@ -21,6 +21,7 @@ from convsim.experiments import neighborhoods, overlap, sweep
 from convsim.experiments.cifar10 import spread
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.record import read_records
+from convsim.feature_maps import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.overlap import channel_overlap, channelwise_neighbors
 from convsim.overlap_figures import depth_figure, generalization_figure
@@ -107,6 +108,7 @@ def test_records_hold_every_reading_of_every_layer(recorded: Path) -> None:
         assert list(record.metrics["layers"]) == [f"blocks.{i}.0" for i in range(4)]
         for layer in record.metrics["layers"].values():
             assert set(layer["weights"]) == {"similarity", "normalized", "norm"}
+            assert 0 < layer["cosine_without_mean"] < 1
             for side in neighborhoods.SIDES:
                 found = layer[side]
                 assert 0 < found["overlap"]["low"] <= found["overlap"]["mean"] <= 1
@@ -133,6 +135,17 @@ def test_a_record_is_what_the_measures_say_of_the_kept_network(recorded: Path) -
         )
         got = record.metrics["layers"]["blocks.1.0"][side]["overlap"]["mean"]
         assert got == pytest.approx(channel_overlap(found.channels).by_query.mean, abs=1e-5)
+
+
+def test_a_picture_that_all_images_share_leaves_cosine_and_neighborhoods() -> None:
+    x = torch.randn(40, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    shared = x + 5 * torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
+    assert mean_absolute_cosine(shared.flatten(2))[0] > 0.9
+    own, without = map(neighborhoods.cosine_without_mean_picture, (x, shared))
+    assert own is not None and own == pytest.approx(without, abs=1e-5) and own < 0.4
+    assert neighborhoods.cosine_without_mean_picture(torch.ones(5, 3, 2, 2)) is None
+    before, after = (channelwise_neighbors(y.double(), k=5).channels for y in (x, shared))
+    torch.testing.assert_close(before.weights, after.weights, atol=1e-4, rtol=0)
 
 
 def test_networks_with_dropout_train_with_it_and_are_measured_without(recorded: Path) -> None:
@@ -173,7 +186,7 @@ def test_tables_and_figures_show_the_records(recorded: Path) -> None:
     row = table.rows[6]
     assert row[:2] == ("init", "3")
     assert row[3] == f"{layer['weights']['normalized']:.2f}"
-    assert row[6].startswith(f"{layer['after']['overlap']['mean']:.3f} [")
+    assert row[7].startswith(f"{layer['after']['overlap']['mean']:.3f} [")
     assert "digits, width 4, 1 epochs, seed 0; 12 queries among 60 test images" in table.source
     assert len(regularized_table(folder=recorded).rows) == 6
     depth = depth_figure(folder=recorded)

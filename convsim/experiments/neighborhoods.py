@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convsim.data import Images
 from convsim.experiments.cifar10 import spread, with_statistics_of
+from convsim.feature_maps import mean_absolute_cosine
 from convsim.history import short
 from convsim.overlap import (
     Measure,
@@ -48,6 +49,22 @@ def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[
     with torch.no_grad():
         model(images)
     return outputs
+
+
+def cosine_without_mean_picture(activations: Tensor) -> float | None:
+    """Mean |cos| between the channels' maps of an image, each less its mean over all images.
+
+    What a channel answers to every image alike, at the borders for instance, says nothing about
+    the images; distances between images, and so their neighbourhoods, do not see it.
+
+    Args:
+        activations: ``(n, C, H, W)``.
+
+    Returns:
+        A number from 0 to 1; None if fewer than two channels of any image are alive.
+    """
+    cosine, _ = mean_absolute_cosine((activations - activations.mean(0)).flatten(2))
+    return None if cosine is None else short(cosine)
 
 
 def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:

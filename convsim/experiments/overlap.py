@@ -27,7 +27,12 @@ from convsim.experiments.cifar10 import (
     spread,
     with_statistics_of,
 )
-from convsim.experiments.neighborhoods import SIDES, layer_activations, measure_neighborhoods
+from convsim.experiments.neighborhoods import (
+    SIDES,
+    cosine_without_mean_picture,
+    layer_activations,
+    measure_neighborhoods,
+)
 from convsim.experiments.record import (
     RESULTS,
     Record,
@@ -170,8 +175,9 @@ def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> di
     """What weights, feature maps and neighbourhoods say of each layer of one network.
 
     ``layers`` holds, for each layer, ``weights`` (L_CS, its normalised form, the norm), ``cosine``
-    (mean absolute cosine of its feature maps) and the neighbourhoods on either side of the
-    non-linearity, as :func:`measure_neighborhoods` returns them.
+    (mean absolute cosine of its feature maps), ``cosine_without_mean`` (the same without what all
+    images share) and the neighbourhoods on either side of the non-linearity, as
+    :func:`~convsim.experiments.neighborhoods.measure_neighborhoods` returns them.
     """
     device = test.pixels.device
     if settings.trained:
@@ -186,6 +192,7 @@ def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> di
         name: {
             "weights": {key: values[name] for key, values in of_weights.items()},
             "cosine": of_maps[name],
+            "cosine_without_mean": cosine_without_mean_picture(outputs[name, "before"]),
         }
         | {
             side: measure_neighborhoods(outputs.pop((name, side)), settings.queries, settings.k)
