@@ -16,11 +16,13 @@ from convsim.figures import COLORS, finish, rounded
 from convsim.neighbors import Neighbors
 from convsim.overlap_tables import (
     SIDES,
+    TARGETS,
     generalization,
     last_overlap,
     network_records,
     regularization_of,
     regularized_records,
+    target_of,
 )
 from convsim.training_figures import STYLES
 
@@ -118,30 +120,40 @@ def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
     return finish(figure, height=560, alt="Overlap by layer. " + "; ".join(said) + ".")
 
 
-def generalization_figure(side: str = "after", *, folder: Path = RESULTS) -> go.Figure:
-    """Every regularised network: last-layer overlap against test error."""
+def generalization_figure(*, side: str = "after", folder: Path = RESULTS) -> go.Figure:
+    """Every regularised network: last-layer overlap against each of ``TARGETS``."""
     records = regularized_records(folder)
-    figure = go.Figure()
+    titles = [words.partition(",")[0] for words in TARGETS.values()]
+    figure = make_subplots(cols=len(TARGETS), subplot_titles=titles, horizontal_spacing=0.09)
     cells = sorted({regularization_of(record) for record in records})
     dropouts = sorted({dropout for dropout, _ in cells})
-    for dropout, decay in cells:
-        runs = [record for record in records if regularization_of(record) == (dropout, decay)]
-        figure.add_scatter(
-            x=rounded([last_overlap(run, side) for run in runs]),
-            y=rounded([run.metrics["test_error"] for run in runs]),
-            mode="markers",
-            name=f"dropout {dropout:g}, decay {decay:g}",
-            marker={
-                "size": 11,
-                "color": COLORS[dropouts.index(dropout)],
-                "symbol": "circle" if decay == 0 else "diamond-open",
-            },
-        )
-    figure.update_xaxes(title_text=f"overlap in the last layer, {SIDES[side]}")
-    figure.update_yaxes(title_text="test error, %")
+    for col, target in enumerate(TARGETS, start=1):
+        for dropout, decay in cells:
+            runs = [record for record in records if regularization_of(record) == (dropout, decay)]
+            figure.add_scatter(
+                x=rounded([last_overlap(run, side) for run in runs]),
+                y=rounded([target_of(run, target) for run in runs]),
+                mode="markers",
+                name=f"dropout {dropout:g}, decay {decay:g}",
+                legendgroup=f"{dropout}, {decay}",
+                showlegend=col == 1,
+                marker={
+                    "size": 10,
+                    "color": COLORS[dropouts.index(dropout)],
+                    "symbol": ("circle", "diamond-open")[decay > 0],
+                },
+                row=1,
+                col=col,
+            )
+    figure.update_xaxes(title_text="overlap")
+    figure.update_yaxes(title_text="%", col=1)
+    said = "; ".join(
+        f"{words}: {generalization(target, side=side, folder=folder)}"
+        for target, words in TARGETS.items()
+    )
     return finish(
         figure,
         height=420,
-        alt=f"{len(records)} networks as points, last-layer overlap against test error: Spearman's "
-        f"{generalization('overlap', side, folder=folder)}.",
+        alt=f"{len(records)} networks as points, overlap in the last layer {SIDES[side]} against "
+        f"three measures of error, with Spearman's rank correlations. {said}.",
     )

@@ -16,6 +16,11 @@ from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
 SIDES = {"before": "before the non-linearity", "after": "after it"}
+TARGETS = {
+    "test_error": "test error",
+    "gap": "generalisation gap, test error less training error",
+    "train_error": "training error",
+}
 UNDEFINED = "undefined"
 
 
@@ -150,18 +155,35 @@ def regularized_table(*, folder: Path = RESULTS) -> Table:
 
 
 def generalization(
-    measure: str = "overlap", side: str = "after", *, folder: Path = RESULTS
+    target: str = "test_error",
+    measure: str = "overlap",
+    *,
+    side: str = "after",
+    folder: Path = RESULTS,
 ) -> Correlation:
-    """Rank correlation of a last-layer measure with the test error, over all networks.
+    """Rank correlation of a last-layer measure with how well the networks generalise.
 
     Args:
+        target: a key of ``TARGETS``.
         measure: ``"overlap"``, ``"redundancy"`` or ``"neighbors"``.
         side: ``"before"`` or ``"after"`` the non-linearity.
         folder: where the records lie.
+
+    Raises:
+        ValueError: for an unknown target, or if nothing is recorded.
     """
     records = regularized_records(folder)
     x = [record.metrics[side][measure]["mean"] for record in records]
-    return spearman(x, [record.metrics["test_error"] for record in records])
+    return spearman(x, [target_of(record, target) for record in records])
+
+
+def target_of(record: Record, target: str) -> float:
+    """One of ``TARGETS`` of a network, in per cent."""
+    if target not in TARGETS:
+        raise ValueError(f"target is {target!r}; expected one of {', '.join(TARGETS)}")
+    if target == "gap":
+        return float(record.metrics["test_error"] - record.metrics["train_error"])
+    return float(record.metrics[target])
 
 
 def spearman(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correlation:

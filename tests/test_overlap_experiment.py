@@ -193,7 +193,7 @@ def test_tables_and_figures_show_the_records(recorded: Path) -> None:
     line = next(t for t in depth.data if t.name == "init")
     assert line.y[2] == pytest.approx(layer["before"]["overlap"]["mean"], rel=1e-3)
     scatter = generalization_figure(folder=recorded)
-    assert sum(len(trace.x) for trace in scatter.data) == 18
+    assert sum(len(trace.x) for trace in scatter.data) == 3 * 18
     for figure in (depth, scatter):
         assert figure.layout.meta["alt"]
 
@@ -205,6 +205,11 @@ def test_the_correlation_is_spearmans(recorded: Path) -> None:
     found = generalization(folder=recorded)
     assert found.rho == pytest.approx(stats.spearmanr(x, y).statistic)
     assert found.low <= found.rho <= found.high and found.n == 18
+    gaps = [run["test_error"] - run["train_error"] for run in runs]
+    of_gap = generalization("gap", folder=recorded)
+    assert of_gap.rho == pytest.approx(stats.spearmanr(x, gaps).statistic)
+    with pytest.raises(ValueError, match="target is 'loss'; expected one of test_error, gap"):
+        generalization("loss", folder=recorded)
     generator = np.random.default_rng(0)
     a = generator.normal(size=40)
     b = a + generator.normal(size=40)
