@@ -159,6 +159,7 @@ def generalization(
     measure: str = "overlap",
     *,
     side: str = "after",
+    within: bool = False,
     folder: Path = RESULTS,
 ) -> Correlation:
     """Rank correlation of a last-layer measure with how well the networks generalise.
@@ -167,6 +168,7 @@ def generalization(
         target: a key of ``TARGETS``.
         measure: ``"overlap"``, ``"redundancy"`` or ``"neighbors"``.
         side: ``"before"`` or ``"after"`` the non-linearity.
+        within: compare networks of one dropout only: its mean is taken from both sides first.
         folder: where the records lie.
 
     Raises:
@@ -174,7 +176,19 @@ def generalization(
     """
     records = regularized_records(folder)
     x = [record.metrics[side][measure]["mean"] for record in records]
-    return spearman(x, [target_of(record, target) for record in records])
+    y = [target_of(record, target) for record in records]
+    if within:
+        groups = [regularization_of(record)[0] for record in records]
+        x, y = (_less_group_means(values, groups) for values in (x, y))
+    return spearman(x, y)
+
+
+def _less_group_means(values: Sequence[float], groups: Sequence[float]) -> list[float]:
+    means = {
+        group: fmean(v for v, g in zip(values, groups, strict=True) if g == group)
+        for group in set(groups)
+    }
+    return [value - means[group] for value, group in zip(values, groups, strict=True)]
 
 
 def target_of(record: Record, target: str) -> float:

@@ -27,8 +27,11 @@ from convsim.overlap import channel_overlap, channelwise_neighbors
 from convsim.overlap_figures import depth_figure, generalization_figure
 from convsim.overlap_tables import (
     generalization,
+    last_overlap,
     network_records,
     readings_table,
+    regularization_of,
+    regularized_records,
     regularized_table,
     spearman,
 )
@@ -295,3 +298,32 @@ def test_the_mean_picture_is_what_chapter_8_says_it_is() -> None:
     for condition in ("init", "scale"):
         assert raw[condition][2] > 1.5 * raw["baseline"][2]
         assert without[condition][2] == pytest.approx(without["baseline"][2], abs=0.02)
+
+
+def test_what_chapter_8_says_of_dropout_and_generalisation() -> None:
+    runs = regularized_records()
+    assert len(runs) >= 18
+    overlaps = [[last_overlap(r, side) for r in runs] for side in neighborhoods.SIDES]
+    dropout = [r.settings["dropout"] for r in runs]
+    for values in overlaps:
+        assert spearman(dropout, values).low > 0
+    errors = {
+        strength: np.mean(
+            [r.metrics["test_error"] for r in runs if r.settings["dropout"] == strength]
+        )
+        for strength in set(dropout)
+    }
+    assert errors[0.1] < errors[0.0] and errors[0.1] < errors[0.3]
+    for strength in set(dropout):  # weight decay does nothing that can be seen
+        with_it, without = (
+            [last_overlap(r, "after") for r in runs if regularization_of(r) == (strength, decay)]
+            for decay in (5e-4, 0.0)
+        )
+        assert abs(np.mean(with_it) - np.mean(without)) < 2 * np.std(with_it + without)
+    for side in neighborhoods.SIDES:
+        with_error = generalization(side=side)
+        assert with_error.low < 0 < with_error.high
+        assert generalization("gap", side=side).high < -0.5
+        for target in ("test_error", "gap"):
+            alone = generalization(target, side=side, within=True)
+            assert alone.low < 0 < alone.high and abs(alone.rho) < 0.3
