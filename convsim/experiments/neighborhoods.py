@@ -68,7 +68,7 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
 
 
 def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
-    """Every measure of :mod:`convsim.overlap`, with its interval and its level of chance.
+    """Every measure of ``convsim.overlap``, with its interval and its level of chance.
 
     Args:
         activations: ``(n, C, H, W)``.

@@ -2,7 +2,7 @@
 
 Two experiments: the networks that the trainings of Table 5 left, before and after training; and
 small networks trained with dropout and weight decay, whose last layer is set against their error.
-The measures are those of :mod:`convsim.overlap`.
+The measures are those of ``convsim.overlap``.
 """
 
 from __future__ import annotations
