@@ -61,13 +61,12 @@ def neighborhoods_picture(
 
 
 def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
-    """Overlap and its level of chance from layer to layer, before and after training."""
+    """Overlap from layer to layer, before and after the non-linearity, with its level of chance.
+
+    Error bars are 95 % intervals over queries.
+    """
     records = network_records(folder)
-    titles = [
-        f"{'trained' if trained else 'untrained'}, {words}"
-        for trained in (True, False)
-        for words in SIDES.values()
-    ]
+    titles = [f"{state}, {side}" for state in ("trained", "untrained") for side in SIDES]
     figure = make_subplots(
         rows=2,
         cols=2,
@@ -124,36 +123,38 @@ def generalization_figure(*, side: str = "after", folder: Path = RESULTS) -> go.
     """Every regularised network: last-layer overlap against each of ``TARGETS``."""
     records = regularized_records(folder)
     titles = [words.partition(",")[0] for words in TARGETS.values()]
-    figure = make_subplots(cols=len(TARGETS), subplot_titles=titles, horizontal_spacing=0.09)
+    figure = make_subplots(
+        rows=len(TARGETS), subplot_titles=titles, shared_xaxes=True, vertical_spacing=0.07
+    )
     cells = sorted({regularization_of(record) for record in records})
     dropouts = sorted({dropout for dropout, _ in cells})
-    for col, target in enumerate(TARGETS, start=1):
+    for row, target in enumerate(TARGETS, start=1):
         for dropout, decay in cells:
             runs = [record for record in records if regularization_of(record) == (dropout, decay)]
             figure.add_scatter(
                 x=rounded([last_overlap(run, side) for run in runs]),
                 y=rounded([target_of(run, target) for run in runs]),
                 mode="markers",
-                name=f"dropout {dropout:g}, decay {decay:g}",
+                name=f"dropout {dropout:g}" + (" and decay" if decay else ""),
                 legendgroup=f"{dropout}, {decay}",
-                showlegend=col == 1,
+                showlegend=row == 1,
                 marker={
                     "size": 10,
                     "color": COLORS[dropouts.index(dropout)],
                     "symbol": ("circle", "diamond-open")[decay > 0],
                 },
-                row=1,
-                col=col,
+                row=row,
+                col=1,
             )
-    figure.update_xaxes(title_text="overlap")
-    figure.update_yaxes(title_text="%", col=1)
+    figure.update_xaxes(title_text=f"overlap in the last layer, {side} the non-linearity", row=3)
+    figure.update_yaxes(title_text="%")
     said = "; ".join(
         f"{words}: {generalization(target, side=side, folder=folder)}"
         for target, words in TARGETS.items()
     )
     return finish(
         figure,
-        height=420,
-        alt=f"{len(records)} networks as points, overlap in the last layer {SIDES[side]} against "
-        f"three measures of error, with Spearman's rank correlations. {said}.",
+        height=760,
+        alt=f"{len(records)} networks, overlap in the last layer {side} the non-linearity "
+        f"against three measures of error, with Spearman's rank correlations. {said}.",
     )

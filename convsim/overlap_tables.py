@@ -11,11 +11,11 @@ import numpy as np
 from scipy import stats
 
 from convsim.experiments.cifar10 import CONDITIONS
+from convsim.experiments.neighborhoods import SIDES
 from convsim.experiments.overlap import NETWORKS, REGULARIZED
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
-SIDES = {"before": "before the non-linearity", "after": "after it"}
 TARGETS = {
     "test_error": "test error",
     "gap": "generalisation gap, test error less training error",
@@ -106,22 +106,18 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
                     f"{layer['weights']['normalized']:.2f}",
                     _two_digits(layer["cosine"]),
                     _two_digits(layer["cosine_without_mean"]),
-                    *(_with_interval(layer[side]["overlap"]) for side in SIDES),
-                    _two_digits(layer["after"]["redundancy"]["mean"]),
+                    *(_three_digits(layer[side]["overlap"]["mean"]) for side in SIDES),
                 )
             )
     return Table(
         columns=(
             *(("", "condition"), ("", "layer")),
-            *(("the weights say", "L_CS"), ("the weights say", "normalised")),
-            ("the feature maps say, |cos|", "as they are"),
-            ("the feature maps say, |cos|", "less mean picture"),
-            *(("the neighbourhoods say", f"overlap {words}") for words in SIDES.values()),
-            ("the neighbourhoods say", "redundancy after it"),
+            *(("weights", "L_CS"), ("weights", "normalised")),
+            *(("feature maps, |cos|", "whole"), ("feature maps, |cos|", "less mean")),
+            *(("neighbourhoods, overlap", side) for side in SIDES),
         ),
         rows=tuple(rows),
-        caption=f"CNN1 {'after' if trained else 'before'} training, by three readings of "
-        "redundancy; overlap as mean [95 % interval over queries].",
+        caption=f"CNN1 {'after' if trained else 'before'} training, by three readings.",
         source=_provenance(records),
     )
 
@@ -145,12 +141,12 @@ def regularized_table(*, folder: Path = RESULTS) -> Table:
         columns=(
             *(("", "dropout"), ("", "weight decay")),
             *(("error, %", words) for words in _ERRORS.values()),
-            *(("overlap in the last layer", words) for words in SIDES.values()),
+            *(("overlap in the last layer", side) for side in SIDES),
             *(("", "neighbours in a channel"), ("", "n")),
         ),
         rows=tuple(rows),
-        caption="Dropout and weight decay: mean ± std over n seeds.",
-        source=_provenance(records),
+        caption="Dropout and weight decay; overlap before and after the non-linearity.",
+        source=f"{_provenance(records)} Mean ± std over n seeds.",
     )
 
 
@@ -254,10 +250,8 @@ def _two_digits(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.2f}"
 
 
-def _with_interval(found: dict[str, float | None]) -> str:
-    if found["mean"] is None:
-        return UNDEFINED
-    return f"{found['mean']:.3f} [{found['low']:.3f}, {found['high']:.3f}]"
+def _three_digits(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
 
 
 def _mean_std(values: Sequence[float], digits: int) -> str:

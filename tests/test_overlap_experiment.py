@@ -189,7 +189,7 @@ def test_tables_and_figures_show_the_records(recorded: Path) -> None:
     row = table.rows[6]
     assert row[:2] == ("init", "3")
     assert row[3] == f"{layer['weights']['normalized']:.2f}"
-    assert row[7].startswith(f"{layer['after']['overlap']['mean']:.3f} [")
+    assert row[7] == f"{layer['after']['overlap']['mean']:.3f}"
     assert "digits, width 4, 1 epochs, seed 0; 12 queries among 60 test images" in table.source
     assert len(regularized_table(folder=recorded).rows) == 6
     depth = depth_figure(folder=recorded)
