@@ -113,6 +113,7 @@ def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
                     line={"color": "gray", "dash": "dot"},
                     **panel,
                 )
+    figure.update_annotations(font_size=12)  # two titles side by side on a phone
     figure.update_xaxes(dtick=1)
     figure.update_xaxes(title_text="layer", row=2)
     figure.update_yaxes(title_text="overlap", col=1, rangemode="tozero")
@@ -146,7 +147,7 @@ def generalization_figure(*, side: str = "after", folder: Path = RESULTS) -> go.
                 row=row,
                 col=1,
             )
-    figure.update_xaxes(title_text=f"overlap in the last layer, {side} the non-linearity", row=3)
+    figure.update_xaxes(title_text=f"overlap {side} the non-linearity", row=len(TARGETS))
     figure.update_yaxes(title_text="%")
     said = "; ".join(
         f"{words}: {generalization(target, side=side, folder=folder)}"

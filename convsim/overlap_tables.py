@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 from scipy import stats
@@ -15,6 +15,7 @@ from convsim.experiments.neighborhoods import SIDES
 from convsim.experiments.overlap import NETWORKS, REGULARIZED
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
+from convsim.training_tables import distinct, mean_std
 
 TARGETS = {
     "test_error": "test error",
@@ -113,11 +114,12 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
         columns=(
             *(("", "condition"), ("", "layer")),
             *(("weights", "L_CS"), ("weights", "normalised")),
-            *(("feature maps, |cos|", "whole"), ("feature maps, |cos|", "less mean")),
-            *(("neighbourhoods, overlap", side) for side in SIDES),
+            *(("maps, |cos|", "whole"), ("maps, |cos|", "less mean")),
+            *(("overlap", side) for side in SIDES),
         ),
         rows=tuple(rows),
-        caption=f"CNN1 {'after' if trained else 'before'} training, by three readings.",
+        caption=f"CNN1 {'after' if trained else 'before'} training: weights, feature maps, "
+        "neighbourhoods.",
         source=_provenance(records),
     )
 
@@ -131,9 +133,9 @@ def regularized_table(*, folder: Path = RESULTS) -> Table:
         rows.append(
             (
                 *(f"{strength:g}" for strength in cell),
-                *(_mean_std([run.metrics[part] for run in runs], 1) for part in _ERRORS),
-                *(_mean_std([last_overlap(run, side) for run in runs], 3) for side in SIDES),
-                _mean_std([run.metrics["after"]["neighbors"]["mean"] for run in runs], 2),
+                *(mean_std([run.metrics[part] for run in runs], 1) for part in _ERRORS),
+                *(mean_std([last_overlap(run, side) for run in runs], 3) for side in SIDES),
+                mean_std([run.metrics["after"]["neighbors"]["mean"] for run in runs], 2),
                 str(len(runs)),
             )
         )
@@ -141,8 +143,8 @@ def regularized_table(*, folder: Path = RESULTS) -> Table:
         columns=(
             *(("", "dropout"), ("", "weight decay")),
             *(("error, %", words) for words in _ERRORS.values()),
-            *(("overlap in the last layer", side) for side in SIDES),
-            *(("", "neighbours in a channel"), ("", "n")),
+            *(("last layer's overlap", side) for side in SIDES),
+            *(("", "neighbours"), ("", "n")),
         ),
         rows=tuple(rows),
         caption="Dropout and weight decay; overlap before and after the non-linearity.",
@@ -254,26 +256,17 @@ def _three_digits(value: float | None) -> str:
     return UNDEFINED if value is None else f"{value:.3f}"
 
 
-def _mean_std(values: Sequence[float], digits: int) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    return f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f}"
-
-
 def _provenance(records: Sequence[Record]) -> str:
     """Where the numbers come from, in a line."""
     settings = [record.settings for record in records]
     trainings = [s.get("run", s) for s in settings]
 
-    def every(values: Sequence[object]) -> str:
-        return ", ".join(map(str, sorted(set(values), key=str)))
-
-    of_trainings = {key: every([t[key] for t in trainings]) for key in trainings[0]}
-    of_all = {key: every([s[key] for s in settings]) for key in ("queries", "images", "k")}
+    of_trainings = {key: distinct([t[key] for t in trainings]) for key in trainings[0]}
+    of_all = {key: distinct([s[key] for s in settings]) for key in ("queries", "images", "k")}
     return (
         f"{of_trainings['data']}, width {of_trainings['width']}, {of_trainings['epochs']} epochs, "
         f"seed {of_trainings['seed']}; {of_all['queries']} queries among {of_all['images']} test "
-        f"images, k = {of_all['k']}; {every([r.hardware for r in records])}; torch "
-        f"{every([r.versions['torch'] for r in records])}; recorded "
+        f"images, k = {of_all['k']}; {distinct([r.hardware for r in records])}; torch "
+        f"{distinct([r.versions['torch'] for r in records])}; recorded "
         f"{max(record.started for record in records)[:10]}."
     )

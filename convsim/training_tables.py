@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -82,8 +82,8 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
                 NETWORKS[width],
                 condition,
                 f"{printed:.2f}",
-                _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
-                _mean_std([run.metrics["last_test_accuracy"] for run in runs]),
+                mean_std([run.metrics["top_test_accuracy"] for run in runs]),
+                mean_std([run.metrics["last_test_accuracy"] for run in runs]),
                 str(len(runs)),
             )
         )
@@ -160,13 +160,13 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         rows.append(
             (
                 condition,
-                _mean_std([run.metrics["epochs"]["train_accuracy"][-1] for run in runs]),
-                _mean_std([run.metrics["top_test_accuracy"] for run in runs]),
-                _mean_std([_norm(run, 0) for run in runs]),
-                _mean_std([_norm(run, -1) for run in runs]),
-                _mean_std([_deep(run.metrics["epochs"]["normalized"], -1) for run in runs]),
-                _mean_std([_deep(run.metrics["cosine_before"]) for run in runs]),
-                _mean_std([_deep(run.metrics["cosine_after"]) for run in runs]),
+                mean_std([run.metrics["epochs"]["train_accuracy"][-1] for run in runs]),
+                mean_std([run.metrics["top_test_accuracy"] for run in runs]),
+                mean_std([_norm(run, 0) for run in runs]),
+                mean_std([_norm(run, -1) for run in runs]),
+                mean_std([_deep(run.metrics["epochs"]["normalized"], -1) for run in runs]),
+                mean_std([_deep(run.metrics["cosine_before"]) for run in runs]),
+                mean_std([_deep(run.metrics["cosine_after"]) for run in runs]),
                 str(len(runs)),
             )
         )
@@ -246,14 +246,11 @@ def interval_in_words(differences: Sequence[float]) -> str:
 def provenance(records: Sequence[Record]) -> str:
     """Where the numbers of a table come from, in a line."""
 
-    def every(values: Sequence[object]) -> str:
-        return ", ".join(map(str, sorted(set(values), key=str)))
-
     settings = [record.settings for record in records]
     diverged = sum("diverged" in record.metrics for record in records)
-    hardware = every([record.hardware for record in records])
-    versions = every([record.versions["torch"] for record in records])
-    of_runs = {key: every([s[key] for s in settings]) for key in settings[0]}
+    hardware = distinct([record.hardware for record in records])
+    versions = distinct([record.versions["torch"] for record in records])
+    of_runs = {key: distinct([s[key] for s in settings]) for key in settings[0]}
     return (
         f"{of_runs['data']}, {of_runs['epochs']} epochs, {of_runs['precision']}, seed "
         f"{of_runs['seed']}; {hardware}; torch {versions}; recorded "
@@ -293,9 +290,15 @@ def _student(degrees: int) -> float:
     return float(t.ppf(0.975, degrees))
 
 
-def _mean_std(values: Sequence[float]) -> str:
+def mean_std(values: Sequence[float], digits: int = 2) -> str:
+    """``"1.23 ± 0.04"``; the value alone if there is one, or that there is none."""
     if not values:
         return NOT_RECORDED
     if len(values) == 1:
-        return f"{values[0]:.2f}"
-    return f"{fmean(values):.2f} ± {stdev(values):.2f}"
+        return f"{values[0]:.{digits}f}"
+    return f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+def distinct(values: Iterable[object]) -> str:
+    """The different ones among some values, in order, as a list in words."""
+    return ", ".join(map(str, sorted(set(values), key=str)))

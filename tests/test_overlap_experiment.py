@@ -27,11 +27,8 @@ from convsim.overlap import channel_overlap, channelwise_neighbors
 from convsim.overlap_figures import depth_figure, generalization_figure
 from convsim.overlap_tables import (
     generalization,
-    last_overlap,
     network_records,
     readings_table,
-    regularization_of,
-    regularized_records,
     regularized_table,
     spearman,
 )
@@ -238,92 +235,3 @@ def test_the_command_says_what_is_missing(recorded: Path, tmp_path: Path) -> Non
         network_records(tmp_path)
     with pytest.raises(ValueError, match="run `convsim run overlap`"):
         generalization(folder=tmp_path)
-
-
-def of_book(key: str, *, trained: bool) -> dict[str, list[float]]:
-    """By condition, a number of each layer: a measure's, or a side's mean overlap."""
-    found = {}
-    for record in network_records():
-        if record.settings["trained"] == trained:
-            found[record.settings["run"]["condition"]] = [
-                layer[key]["overlap"]["mean"]
-                if key in neighborhoods.SIDES
-                else layer["weights"].get(key, layer.get(key))
-                for layer in record.metrics["layers"].values()
-            ]
-    return found
-
-
-def test_the_books_records_say_what_chapter_8_says() -> None:
-    similarity = of_book("similarity", trained=False)
-    assert all(
-        low < high / 1e4
-        for low, high in zip(similarity["init"][1:], similarity["baseline"][1:], strict=True)
-    )
-    for side in neighborhoods.SIDES:
-        start, end = (of_book(side, trained=trained) for trained in (False, True))
-        # Neighbourhoods do not see scale, see Algorithm 1 hardly, and scale-free clearly.
-        assert start["scale"] == pytest.approx(start["baseline"], abs=1e-3)
-        for mine, default in zip(start["init"], start["baseline"], strict=True):
-            assert default < mine < 1.12 * default
-        for mine, default in zip(start["scale-free"][1:], start["baseline"][1:], strict=True):
-            assert mine < default / 2
-        # Training brings the conditions together; scale-free stays lowest.
-        for layer in range(4):
-            for condition in ("baseline", "init", "scale"):
-                assert end[condition][layer] < start[condition][layer]
-                assert end["scale-free"][layer] < end[condition][layer]
-            assert end["scale-free"][layer] > start["scale-free"][layer]
-        # Depth: overlap falls from layer to layer, trained or not.
-        for values in (*start.values(), *end.values()):
-            assert values == sorted(values, reverse=True)
-        for condition in ("init", "scale"):
-            assert end[condition][2] < end["baseline"][2]
-    for trained in (True, False):
-        before, after = (of_book(side, trained=trained) for side in neighborhoods.SIDES)
-        for condition in before:
-            pairs = zip(after[condition], before[condition], strict=True)
-            assert all(bent < straight for bent, straight in pairs)
-    chance = [
-        record.metrics["layers"]["blocks.3.0"][side]
-        for record in network_records()
-        if record.settings["run"]["condition"] == "scale-free" and not record.settings["trained"]
-        for side in neighborhoods.SIDES
-    ]
-    assert all(1.5 < one["overlap"]["mean"] / one["overlap_chance"] < 2.5 for one in chance)
-
-
-def test_the_mean_picture_is_what_chapter_8_says_it_is() -> None:
-    raw, without = (of_book(key, trained=True) for key in ("cosine", "cosine_without_mean"))
-    for condition in ("init", "scale"):
-        assert raw[condition][2] > 1.5 * raw["baseline"][2]
-        assert without[condition][2] == pytest.approx(without["baseline"][2], abs=0.02)
-
-
-def test_what_chapter_8_says_of_dropout_and_generalisation() -> None:
-    runs = regularized_records()
-    assert len(runs) >= 18
-    overlaps = [[last_overlap(r, side) for r in runs] for side in neighborhoods.SIDES]
-    dropout = [r.settings["dropout"] for r in runs]
-    for values in overlaps:
-        assert spearman(dropout, values).low > 0
-    errors = {
-        strength: np.mean(
-            [r.metrics["test_error"] for r in runs if r.settings["dropout"] == strength]
-        )
-        for strength in set(dropout)
-    }
-    assert errors[0.1] < errors[0.0] and errors[0.1] < errors[0.3]
-    for strength in set(dropout):  # weight decay does nothing that can be seen
-        with_it, without = (
-            [last_overlap(r, "after") for r in runs if regularization_of(r) == (strength, decay)]
-            for decay in (5e-4, 0.0)
-        )
-        assert abs(np.mean(with_it) - np.mean(without)) < 2 * np.std(with_it + without)
-    for side in neighborhoods.SIDES:
-        with_error = generalization(side=side)
-        assert with_error.low < 0 < with_error.high
-        assert generalization("gap", side=side).high < -0.5
-        for target in ("test_error", "gap"):
-            alone = generalization(target, side=side, within=True)
-            assert alone.low < 0 < alone.high and abs(alone.rho) < 0.3
