@@ -15,7 +15,7 @@ from convsim.experiments.neighborhoods import SIDES
 from convsim.experiments.overlap import NETWORKS, REGULARIZED
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
-from convsim.training_tables import distinct, mean_std
+from convsim.training_tables import data_rank, distinct, mean_std
 
 TARGETS = {
     "test_error": "test error",
@@ -51,7 +51,9 @@ class Correlation:
 
 
 def network_records(folder: Path = RESULTS) -> list[Record]:
-    """The neighbourhoods of the networks of Table 5 with the most epochs, trained ones first.
+    """The neighbourhoods of the networks of one sweep of Table 5, trained ones first.
+
+    It is the one with the most epochs, CIFAR-10 preferred to a copy of it and that to the digits.
 
     Raises:
         ValueError: if nothing is recorded.
@@ -62,10 +64,13 @@ def network_records(folder: Path = RESULTS) -> list[Record]:
             f"no neighbourhoods are recorded in {folder}; expected records of overlap: run "
             "`convsim run overlap`"
         )
-    longest = max(record.settings["run"]["epochs"] for record in records)
+    sweeps = {
+        (record.settings["run"]["data"], record.settings["run"]["epochs"]) for record in records
+    }
+    best = max(sweeps, key=lambda sweep: (data_rank(sweep[0]), sweep[1]))
     conditions = list(CONDITIONS)
     return sorted(
-        (record for record in records if record.settings["run"]["epochs"] == longest),
+        (r for r in records if (r.settings["run"]["data"], r.settings["run"]["epochs"]) == best),
         key=lambda record: (
             not record.settings["trained"],
             conditions.index(record.settings["run"]["condition"]),
@@ -76,6 +81,8 @@ def network_records(folder: Path = RESULTS) -> list[Record]:
 def regularized_records(folder: Path = RESULTS) -> list[Record]:
     """The networks with dropout and weight decay, from the weakest to the strongest.
 
+    Data are chosen as by :func:`network_records`.
+
     Raises:
         ValueError: if nothing is recorded.
     """
@@ -85,7 +92,11 @@ def regularized_records(folder: Path = RESULTS) -> list[Record]:
             f"no regularised networks are recorded in {folder}; expected records of overlap: run "
             "`convsim run overlap`"
         )
-    return sorted(records, key=lambda record: (*regularization_of(record), record.settings["seed"]))
+    best = max({record.settings["data"] for record in records}, key=data_rank)
+    return sorted(
+        (record for record in records if record.settings["data"] == best),
+        key=lambda record: (*regularization_of(record), record.settings["seed"]),
+    )
 
 
 def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:

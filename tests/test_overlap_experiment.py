@@ -20,7 +20,7 @@ from convsim.data import Images, digits
 from convsim.experiments import neighborhoods, overlap, sweep
 from convsim.experiments.cifar10 import spread
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
-from convsim.experiments.record import read_records
+from convsim.experiments.record import RESULTS, read_records
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.overlap import channel_overlap, channelwise_neighbors
@@ -29,6 +29,7 @@ from convsim.overlap_tables import (
     generalization,
     network_records,
     readings_table,
+    regularized_records,
     regularized_table,
     spearman,
 )
@@ -196,6 +197,16 @@ def test_tables_and_figures_show_the_records(recorded: Path) -> None:
     assert sum(len(trace.x) for trace in scatter.data) == 3 * 18
     for figure in (depth, scatter):
         assert figure.layout.meta["alt"]
+
+
+def test_digits_do_not_mix_with_cifar10(recorded: Path, tmp_path: Path) -> None:
+    for name in (overlap.NETWORKS, overlap.REGULARIZED):
+        for path in [*RESULTS.glob(f"{name}-*.json"), *recorded.glob(f"{name}-*.json")]:
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    for records in (network_records, regularized_records):
+        of_book = [record.settings for record in records()]
+        assert [record.settings for record in records(tmp_path)] == of_book
+        assert len(list(tmp_path.glob("overlap*"))) > len(of_book)
 
 
 def test_the_correlation_is_spearmans(recorded: Path) -> None:

@@ -33,7 +33,6 @@ def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[
     outputs: dict[tuple[str, str], Tensor] = {}
     activations = [module for module in model.modules() if isinstance(module, nn.LeakyReLU)]
     names = [name for name, _ in convolutional_layers(model)]
-    hooks = []
     for name, activation in zip(names, activations, strict=True):
 
         def before(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
@@ -42,10 +41,10 @@ def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[
         def after(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
             outputs[name, "after"] = output.clone()
 
-        hooks += [
-            activation.register_forward_pre_hook(before),
-            activation.register_forward_hook(after),
-        ]
+        # The model is a copy, so nobody else will meet these hooks.
+        activation.register_forward_pre_hook(before)
+        activation.register_forward_hook(after)
+
     with torch.no_grad():
         model(images)
     return outputs
@@ -68,7 +67,7 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
 
 
 def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
-    """Every measure of ``convsim.overlap``, with its interval and its level of chance.
+    """Every measure of ``convsim.overlap`` with its interval; two with their level of chance.
 
     Args:
         activations: ``(n, C, H, W)``.
