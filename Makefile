@@ -29,7 +29,7 @@ $(READY): pyproject.toml constraints.txt
 		echo "The book needs Python 3.10 or newer, and '$(PYTHON)' is not: try 'make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)'."; \
 		exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test,lint]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,test,lint,release]"
 	@touch $@
 
 book: $(BUILT) ## build the book into _build/html

@@ -2,7 +2,8 @@
 
 ``python -m book.address`` writes, ``python -m book.address --check`` only compares. The places:
 the Colab cell of each notebook, README.md, CITATION.cff, ``[project.urls]`` and the chapters'
-text. The address that stood there before is the ``Repository`` of ``[project.urls]``.
+text. The address that stood there before is the ``Repository`` of ``[project.urls]``. The book's
+own address, on GitHub Pages, follows from that of the repository.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 RECORDED = re.compile(r'(?m)^Repository = "https://github\.com/([^"]+)"$')
+PAGES = re.compile(r"https://[\w-]+\.github\.io/(?:[\w.-]+/)?")
 INSTALL = re.compile(r"git\+https://github\.com/([\w.-]+/[\w-]+)")
 
 COLAB_CELL = """\
@@ -40,6 +42,13 @@ def configured(root: Path) -> str:
     return match[1]
 
 
+def site(name: str) -> str:
+    """Return where GitHub Pages serves the book of the repository ``owner/repository``."""
+    owner, _, repository = name.partition("/")
+    host = f"{owner.lower()}.github.io"
+    return f"https://{host}/" if repository.lower() == host else f"https://{host}/{repository}/"
+
+
 def recorded(root: Path) -> str:
     """Return the ``owner/repository`` that the other files hold now."""
     match = RECORDED.search((root / "pyproject.toml").read_text())
@@ -53,7 +62,11 @@ def recorded(root: Path) -> str:
 
 def places(root: Path) -> list[Path]:
     """Return the files that may hold the address."""
-    named = [root / name for name in ("README.md", "CITATION.cff", "pyproject.toml")]
+    named = [
+        *(root / name for name in ("README.md", "CITATION.cff", "CONTRIBUTING.md")),
+        *(root / name for name in ("CHANGELOG.md", "pyproject.toml")),
+        *sorted((root / ".github").rglob("*.yml")),
+    ]
     chapters = root / "chapters"
     return [
         path
@@ -69,11 +82,11 @@ def mentions(name: str) -> re.Pattern[str]:
 
 def write(root: Path) -> list[Path]:
     """Bring every place in step with ``_config.yml`` and return the files that changed."""
-    old, new = mentions(recorded(root)), configured(root)
+    old, new = recorded(root), configured(root)
     changed = []
     for path in places(root):
         before = path.read_text()
-        after = old.sub(new, before)
+        after = mentions(old).sub(new, before).replace(site(old), site(new))
         if after != before:
             path.write_text(after)
             changed.append(path)
@@ -89,6 +102,8 @@ def faults(root: Path) -> list[str]:
     for path in places(root):
         for other in set(INSTALL.findall(path.read_text())) - {name}:
             found.append(f"{path.name} installs from {other}, _config.yml has {name}")
+        for other in set(PAGES.findall(path.read_text())) - {site(name)}:
+            found.append(f"{path.name} says that the book is at {other}, not at {site(name)}")
         if path.suffix == ".ipynb":
             cells = json.loads(path.read_text())["cells"]
             first = next((cell for cell in cells if cell["cell_type"] == "code"), None)

@@ -26,10 +26,11 @@ STATIC_FILES = (
     ROOT / "book/static/book.css",
     ROOT / "book/static/from_disk.js",
     ROOT / "book/static/plotly_figures.js",
+    ROOT / "book/static/scrollable.js",
     Path(plotly.__file__).parent / "package_data/plotly.min.js",
 )
 # plotly.min.js is not here: plotly_figures.js fetches its 5 MB when a figure comes into view.
-SCRIPTS = ("explorers.js", "plotly_figures.js")
+SCRIPTS = ("explorers.js", "plotly_figures.js", "scrollable.js")
 STYLES = ("explorers.css", "book.css")
 
 
@@ -38,14 +39,21 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path.extend(str(path) for path in STATIC_FILES)
 
 
-def drop_font_preloads(app: Sphinx, exception: Exception | None) -> None:
-    """Remove the hints with which the theme for Python 3.10 preloads its fonts.
+# What the theme puts into every page and the book does better without.
+UNWANTED = re.compile(
+    # The theme for Python 3.10 preloads its fonts by a cross-origin fetch, which browsers refuse a
+    # page opened from disk.
+    r'<link rel="preload" as="font"[^>]*>\s*'
+    # 1.5 MB, ahead of the explorers' own script, to draw icons that the fonts draw too.
+    r'|<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*'
+)
 
-    They ask for a cross-origin fetch, which browsers refuse a page opened from disk.
-    """
+
+def lighten(app: Sphinx, exception: Exception | None) -> None:
+    """Take what is unwanted out of the pages that were written."""
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        mended = re.sub(r'<link rel="preload" as="font"[^>]*>\s*', "", text)
+        mended = UNWANTED.sub("", text)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
 
@@ -55,7 +63,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", add_static_files)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", number_equations)
-    app.connect("build-finished", drop_font_preloads)
+    app.connect("build-finished", lighten)
     app.add_directive("explorer", ExplorerDirective)
     for name in STYLES:
         app.add_css_file(name, priority=900)

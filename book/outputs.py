@@ -36,7 +36,8 @@ def plotly_html(figure: dict[str, Any]) -> str:
     # "<" never occurs in JSON outside strings, so this keeps any "</script>" from ending it.
     data = json.dumps({"data": figure["data"], "layout": figure["layout"]}).replace("<", "\\u003c")
     return (
-        f'<div class="convsim-plotly" role="img" aria-label="{html.escape(alt)}" '
+        # Not role="img": what is inside an image cannot be reached, and Plotly has buttons there.
+        f'<div class="convsim-plotly" role="figure" aria-label="{html.escape(alt)}" '
         f'style="height: {height}px"></div>'
         f'<script type="application/json">{data}</script>'
     )

@@ -1,8 +1,11 @@
-"""Draw the pictures that Markdown pages show: ``python -m book.pictures``."""
+"""Draw the pictures that Markdown pages and link previews show: ``python -m book.pictures``."""
 
 from __future__ import annotations
 
+import io
+
 import matplotlib
+from PIL import Image
 
 from book.execute import CHAPTERS
 from convsim import figures
@@ -16,6 +19,11 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     figure = figures.orthogonal_yet_similar()
     figure.savefig(IMAGES / "orthogonal-yet-similar.svg", metadata={"Date": None})
+    drawn = io.BytesIO()
+    figures.cover().savefig(drawn, metadata={"Software": None})
+    # Link previews take no SVG; 64 colours are enough for it, at a third of the size.
+    cover = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    cover.save(IMAGES / "cover.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -138,6 +138,38 @@ def orthogonal_yet_similar() -> Figure:
     return figure
 
 
+def cover() -> Figure:
+    """The book's cover, 1200 × 630 as link previews show it: twenty kernels, one feature map.
+
+    Kernel n has three ones, at taps 3n to 3n + 2: no two share a tap, so every pair is orthogonal.
+    """
+    x = photograph("china", 213)[98]
+    kernels = torch.eye(20, dtype=torch.float64).repeat_interleave(3, dim=1)
+    maps = torch.stack([cross_correlate(x, kernel, mode="valid") for kernel in kernels])
+    figure = plt.figure(figsize=(12, 6.3), dpi=100, facecolor="#0d1b2a")
+    axis = figure.add_axes((0.0, 0.0, 1.0, 0.74))
+    for number, values in enumerate(maps.flip(0).numpy()):
+        highlight = {3: "#56B4E9", 14: "#E69F00"}.get(number)
+        height = (len(maps) - number) * 0.32
+        order = 2 * number
+        axis.fill_between(range(len(values)), values + height, -1, color="#0d1b2a", zorder=order)
+        axis.plot(
+            values + height,
+            color=highlight or "#7b8fa6",
+            linewidth=3.2 if highlight else 1.1,
+            zorder=order + 1,
+        )
+    axis.set(xlim=(0, maps.shape[1] - 1), ylim=(0.5, maps.max() + 0.32 * len(maps) + 0.1))
+    axis.set_axis_off()
+    figure.text(
+        0.045, 0.93, "When kernels are orthogonal", color="white", size=34, va="top", weight="bold"
+    )
+    figure.text(
+        0.045, 0.83, "and feature maps are not", color="white", size=34, va="top", weight="bold"
+    )
+    return figure
+
+
 def finish(figure: go.Figure, *, height: int, alt: str) -> go.Figure:
     """Give a figure the book's margins and legend, and the description it is read out by."""
     figure.update_layout(

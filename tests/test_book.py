@@ -167,8 +167,8 @@ def test_every_image_is_described(path: Path) -> None:
         assert not alt.endswith((".png", ".svg", ".jpg")), f"{alt!r} is a file name"
         assert alt != image.get("src")
     for tag, attributes in read(path).elements:
-        if attributes.get("role") == "img":
-            assert len(attributes.get("aria-label", "")) > 3, f"<{tag} role=img> has no name"
+        if attributes.get("role") in ("img", "figure"):
+            assert len(attributes.get("aria-label", "")) > 3, f"<{tag} {attributes['role']}>"
 
 
 @pages

@@ -93,12 +93,13 @@ def repository(tmp_path: Path) -> Path:
         "https://colab.research.google.com/github/OWNER/convsim/blob/main/x.ipynb\n"
         "pip install git+https://github.com/OWNER/convsim\n"
         "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+        "Read it at https://owner.github.io/convsim/chapters/introduction.html.\n"
     )
     return tmp_path
 
 
 def test_address_reaches_every_place(repository: Path) -> None:
-    assert len(address.faults(repository)) == 4
+    assert len(address.faults(repository)) == 5
     changed = {path.name for path in address.write(repository)}
     assert changed == {"README.md", "pyproject.toml", "01.ipynb"}
     assert address.faults(repository) == []
@@ -108,9 +109,15 @@ def test_address_reaches_every_place(repository: Path) -> None:
         "https://colab.research.google.com/github/new/book/blob/main/x.ipynb\n"
         "pip install git+https://github.com/new/book\n"
         "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+        "Read it at https://new.github.io/book/chapters/introduction.html.\n"
     )
     source = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]["source"]
     assert "".join(source) == address.COLAB_CELL.format(name="new/book")
+
+
+def test_the_book_of_a_repository_named_like_its_site_is_at_the_root() -> None:
+    assert address.site("Owner/convsim") == "https://owner.github.io/convsim/"
+    assert address.site("Owner/owner.github.io") == "https://owner.github.io/"
 
 
 def test_a_notebook_without_the_colab_cell_is_a_fault(repository: Path) -> None:

@@ -53,6 +53,8 @@
     const narrow = div.clientWidth < 520;
     // Plotly writes into what it is given: hand it copies.
     await Plotly.react(div, structuredClone(stored.data), themed(stored, narrow), settings);
+    // The figure's name says what it shows; its axis numbers, read one by one, say nothing.
+    for (const svg of div.querySelectorAll("svg.main-svg")) svg.setAttribute("aria-hidden", "true");
     div.dataset.drawn = document.documentElement.dataset.theme;
   }
 
