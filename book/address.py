@@ -76,8 +76,9 @@ def places(root: Path) -> list[Path]:
 
 
 def mentions(name: str) -> re.Pattern[str]:
-    """Match ``name`` as part of an address: github.com/name, or Colab's /github/name."""
-    return re.compile(rf"(?<=github\.com/|com/github/){re.escape(name)}(?![\w-])")
+    """Match ``name`` in an address of GitHub, of Colab (…com/github/name) or of Binder (…/gh/name)."""
+    before = r"(?:(?<=github\.com/|com/github/)|(?<=mybinder\.org/v2/gh/))"
+    return re.compile(rf"{before}{re.escape(name)}(?![\w-])")
 
 
 def write(root: Path) -> list[Path]:

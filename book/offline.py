@@ -45,7 +45,7 @@ UNWANTED = re.compile(
     # page opened from disk.
     r'<link rel="preload" as="font"[^>]*>\s*'
     # 1.5 MB, ahead of the explorers' own script, to draw icons that the fonts draw too.
-    r'|<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*'
+    r"|<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*"
 )
 
 

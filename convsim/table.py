@@ -16,12 +16,14 @@ class Table:
         rows: cells, as text, one tuple a row.
         caption: what the table shows.
         source: where its numbers come from.
+        prose: cells are words rather than numbers: they wrap, and start on the left.
     """
 
     columns: tuple[tuple[str, str], ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str
     source: str
+    prose: bool = False
 
     def __repr__(self) -> str:
         lines = [tuple(" ".join(filter(None, column)) for column in self.columns), *self.rows]
@@ -41,10 +43,12 @@ class Table:
             for row in self.rows
         )
         caption = html.escape(self.caption, quote=True)
+        layout = "text-align: left" if self.prose else "white-space: nowrap"
         # A wide table scrolls in a box of its own, which the keyboard can reach.
         return (
-            f'<div class="convsim-table" tabindex="0" role="region" aria-label="{caption}" '
-            'style="overflow-x: auto; white-space: nowrap; font-size: 0.85em">'
+            f'<div class="convsim-table{" prose" if self.prose else ""}" tabindex="0" '
+            f'role="region" aria-label="{caption}" '
+            f'style="overflow-x: auto; {layout}; font-size: 0.85em">'
             f"<table><caption>{caption}</caption>"
             f"<thead><tr>{head}</tr><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p class="convsim-source" style="font-size: 0.85em">{html.escape(self.source)}</p>'

@@ -32,7 +32,7 @@ def pair_records(table: str, folder: Path = RESULTS) -> list[Record]:
 def pairs_table(table: str) -> Table:
     """Paper beside ours: correlation, reduction frequency and decrease, row by row."""
     rows = []
-    for record, printed in zip(pair_records(table), paper.PAIRS[_paper_key(table)], strict=True):
+    for record, printed in zip(pair_records(table), paper.PAIRS[paper_key(table)], strict=True):
         ours = record.metrics
         rows.append(
             (
@@ -70,7 +70,7 @@ def largest_difference(table: str) -> dict[str, float]:
             abs(record.metrics["correlation"]["mean"] - printed.correlation[0]),
             abs(record.metrics["reduced_percent"] - printed.reduced_percent),
         )
-        for record, printed in zip(pair_records(table), paper.PAIRS[_paper_key(table)], strict=True)
+        for record, printed in zip(pair_records(table), paper.PAIRS[paper_key(table)], strict=True)
     ]
     correlation, reduced = (max(column) for column in zip(*differences, strict=True))
     return {"correlation": round(correlation, 2), "reduced_percent": round(reduced, 1)}
@@ -169,7 +169,7 @@ def benchmark_summary() -> dict[str, float]:
     }
 
 
-def _paper_key(table: str) -> str:
+def paper_key(table: str) -> str:
     return "table2" if table == "table3" else table
 
 

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 import yaml
 from packaging.markers import default_environment
@@ -17,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from book import address
-from book.execute import normalize
+from book.execute import KERNEL, faults
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -93,6 +94,7 @@ def repository(tmp_path: Path) -> Path:
         "https://colab.research.google.com/github/OWNER/convsim/blob/main/x.ipynb\n"
         "pip install git+https://github.com/OWNER/convsim\n"
         "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+        "https://mybinder.org/v2/gh/OWNER/convsim/main\n"
         "Read it at https://owner.github.io/convsim/chapters/introduction.html.\n"
     )
     return tmp_path
@@ -109,6 +111,7 @@ def test_address_reaches_every_place(repository: Path) -> None:
         "https://colab.research.google.com/github/new/book/blob/main/x.ipynb\n"
         "pip install git+https://github.com/new/book\n"
         "https://github.com/OWNER/convsim-other and the folder convsim/convsim\n"
+        "https://mybinder.org/v2/gh/new/book/main\n"
         "Read it at https://new.github.io/book/chapters/introduction.html.\n"
     )
     source = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]["source"]
@@ -142,18 +145,22 @@ def test_the_address_is_in_step() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "chapters").glob("*.ipynb")), ids=lambda p: p.name)
 def test_notebooks_are_stored_as_make_chapters_stores_them(path: Path) -> None:
-    import nbformat
+    assert faults(path) == []
 
-    stored = nbformat.read(path, as_version=4)
-    assert all(
-        cell.execution_count is not None
-        for cell in stored.cells
-        if cell.cell_type == "code" and cell.source
-    ), "a cell was not run: make chapters"
-    normalized = nbformat.read(path, as_version=4)
-    normalize(normalized)
-    assert normalized == stored, "metadata that a run would change: make chapters"
-    nbformat.validate(stored)
+
+def test_a_notebook_that_was_not_run_through_is_a_fault(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": KERNEL})
+    cell = nbformat.v4.new_code_cell("1 / 0", execution_count=4)
+    cell.outputs = [nbformat.v4.new_output("error", ename="E", evalue="", traceback=[])]
+    notebook.cells = [cell]
+    path = tmp_path / "new.ipynb"
+    nbformat.write(notebook, path)
+    found = [fault.split(": ")[1] for fault in faults(path)]
+    assert found == [
+        "its cells were not run once, from top to bottom",
+        "a cell ended in an error",
+        "it holds what another run would change, such as times or a kernel's name",
+    ]
 
 
 def test_the_makefile_refuses_an_old_python(tmp_path: Path) -> None:

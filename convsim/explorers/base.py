@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from importlib.resources import files
 from typing import Any, ClassVar
 
@@ -15,7 +16,12 @@ Readouts = dict[str, Any]
 
 _SOURCE = files("convsim.explorers")
 _JAVASCRIPT = _SOURCE.joinpath("explorers.js").read_text(encoding="utf-8")
-_STYLE = _SOURCE.joinpath("explorers.css").read_text(encoding="utf-8")
+# The classic Notebook sets its rem to 10 px; on a page a rem is what the reader's browser says.
+_STYLE = re.sub(
+    r"(?<![\w.])([\d.]+)rem\b",
+    lambda length: f"{16 * float(length[1]):g}px",
+    _SOURCE.joinpath("explorers.css").read_text(encoding="utf-8"),
+)
 
 
 class Explorer(anywidget.AnyWidget):

@@ -1653,7 +1653,9 @@
       else failed();
     };
     const reset = () => { built.reset?.(); view.set(initial); };
-    const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title }, ...built.nodes,
+    // JupyterLab takes the arrow keys from everything that does not say this, sliders included.
+    const keep = { "data-lm-suppress-shortcuts": "true" };
+    const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, ...keep }, ...built.nodes,
       h("div", { class: "convsim-row convsim-footer" }, 
         button("Reset", reset), button(onPage ? "Copy link" : "Copy as Python", copy), text, note), live);
     el.append(root);

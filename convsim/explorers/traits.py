@@ -16,7 +16,7 @@ PICTURE_SIDE = 64
 LARGEST = 1_000_000  # so that no readout overflows
 
 
-class Checked(traitlets.TraitType[Any, Any]):
+class Checked(traitlets.TraitType):
     """A trait with a check of its own, whose errors say what came and what was expected."""
 
     def __init__(self, default: Any, check: Callable[[Any], Any], expected: str) -> None:

@@ -1,0 +1,128 @@
+"""All records in, one table an experiment out: how every number of the book was made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from convsim.experiments.record import RESULTS, Record, read_record
+from convsim.table import Table
+
+EXPERIMENTS = {
+    "pairs": "Two kernels and a descent, 1,000 times (Chapters 3 and 4)",
+    "descent": "Whole layers under Algorithm 1 and its scale-free form (Chapters 4 and 5)",
+    "floor": "How far a layer's loss can fall at fixed norms (Chapter 5)",
+    "benchmark": "What each form of the loss costs (Chapter 5)",
+    "table5": "CNN1 trained in several ways (Chapters 6 and 7)",
+    "trainingbenchmark": "What a step of training costs (Chapter 6)",
+    "overlap": "Neighbourhoods in the channels of trained networks (Chapter 8)",
+    "overlapregularized": "Networks with dropout and weight decay (Chapter 8)",
+    "overlapbenchmark": "What the neighbourhoods cost (Chapter 8)",
+}
+"""What each experiment asks, and the chapters that print its records."""
+
+
+def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record]]]:
+    """Every record in ``folder`` with its file's name, by experiment, in the order of the book.
+
+    Raises:
+        ValueError: if there is none, or if an experiment is not one of ``EXPERIMENTS``.
+    """
+    found: dict[str, list[tuple[str, Record]]] = {name: [] for name in EXPERIMENTS}
+    for path in sorted(folder.glob("*.json")):
+        record = read_record(path)
+        if record.experiment not in found:
+            raise ValueError(
+                f"{path.name} is of the experiment {record.experiment!r}; expected one of "
+                f"{', '.join(EXPERIMENTS)}: name a new one in convsim/provenance.py"
+            )
+        found[record.experiment].append((path.name, record))
+    if not any(found.values()):
+        raise ValueError(f"no record lies in {folder}: `convsim run NAME` writes them")
+    return {name: records for name, records in found.items() if records}
+
+
+def overview_table(folder: Path = RESULTS) -> Table:
+    """The experiments: how many records each has, and what all of them took."""
+    experiments = all_records(folder)
+    rows = []
+    for name, named in experiments.items():
+        records = [record for _, record in named]
+        # The benchmarks name their seed with their data.
+        seeds = {_flat(record.settings).get("seed", "in the data") for record in records}
+        rows.append(
+            (
+                name,
+                EXPERIMENTS[name],
+                str(len(records)),
+                ", ".join(sorted(seeds)),
+                f"{sum(record.seconds for record in records) / 60:,.1f}",
+            )
+        )
+    return Table(
+        columns=(("", "experiment"), ("", "what it asks"), ("", "n"), ("", "seeds"), ("", "min")),
+        rows=tuple(rows),
+        caption="The experiments, their records and the minutes that these took together.",
+        source=f"{sum(len(named) for named in experiments.values())} records.",
+        prose=True,
+    )
+
+
+def record_tables(folder: Path = RESULTS) -> list[Table]:
+    """One table for each experiment, one row for each record.
+
+    What all records of an experiment have in common stands once, under the table.
+    """
+    return [_record_table(name, named) for name, named in all_records(folder).items()]
+
+
+def _record_table(name: str, named: Sequence[tuple[str, Record]]) -> Table:
+    described = [_describe(record) for _, record in named]
+    keys = list(dict.fromkeys(key for description in described for key in description))
+    values = {key: [description.get(key, "") for description in described] for key in keys}
+    shared = {key: cells[0] for key, cells in values.items() if len(set(cells)) == 1}
+    own = [key for key in keys if key not in shared]
+    rows = [(file, *(values[key][row] for key in own)) for row, (file, _) in enumerate(named)]
+    return Table(
+        columns=(("", "record"), *(("", key) for key in own)),
+        rows=tuple(sorted(rows, key=lambda row: [_in_order(cell) for cell in row[1:]])),
+        caption=f"{name}: {EXPERIMENTS[name]}.",
+        source="All: " + "; ".join(f"{key}: {text}" for key, text in shared.items()) + ".",
+    )
+
+
+def _describe(record: Record) -> dict[str, str]:
+    """A record in words: its settings, then where, when and how it was made."""
+    commit = record.commit or "outside git"
+    versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())
+    return {
+        **_flat(record.settings),
+        "data": record.data,
+        "hardware": record.hardware,
+        "started": record.started[:16].replace("T", " "),
+        "seconds": f"{record.seconds:,.0f}" if record.seconds >= 10 else f"{record.seconds:.2f}",
+        "versions": versions,
+        # "+": the checkout had changes that were not committed.
+        "commit": commit[:10] + ("+" if commit.endswith("+") else ""),
+        "command": record.command,
+    }
+
+
+def _flat(settings: dict[str, Any]) -> dict[str, str]:
+    """Settings by name; those of a run inside a run stand beside them."""
+    flat: dict[str, str] = {}
+    for key, value in settings.items():
+        flat.update(
+            _flat(value) if isinstance(value, dict) else {key.replace("_", " "): str(value)}
+        )
+    return flat
+
+
+def _in_order(text: str) -> tuple[float, str]:
+    """Sort numbers by value, and words after them."""
+    try:
+        return float(text.replace(",", "")), ""
+    except ValueError:
+        return math.inf, text

@@ -1,0 +1,292 @@
+"""What of the two papers came out again: their tables, figures and claims beside our records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from convsim.correlation import autocorrelate, cross_correlate
+from convsim.experiments import paper
+from convsim.experiments.record import RESULTS, read_records
+from convsim.overlap_tables import (
+    generalization,
+    network_records,
+    regularization_of,
+    regularized_records,
+    spearman,
+)
+from convsim.table import Table
+from convsim.tables import pair_records, paper_key
+from convsim.training_tables import (
+    NETWORKS,
+    best_test,
+    interval,
+    last_training,
+    paired_differences,
+    runs_of,
+    sweep_records,
+)
+
+AGREE, DIFFER, OPEN = "agree", "differ", "open"
+SIGNS = {AGREE: "✓\u00a0agree", DIFFER: "✗\u00a0differ", OPEN: "○\u00a0open"}
+NOT_RUN = "not run"
+EPISODES = 1000
+STANDARD_ERRORS = 4.0
+"""How far two means of one table may lie apart and still agree; 36 pairs of them are compared."""
+SEEDS, EPOCHS = 3, 100
+"""How many seeds and epochs a training result needs before we call it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a paper reports.
+
+    Attributes:
+        what: the table, figure or claim.
+        paper: what the paper has.
+        ours: what we have.
+        verdict: ``"agree"``, ``"differ"`` or ``"open"``.
+        chapter: where the book treats it.
+    """
+
+    what: str
+    paper: str
+    ours: str
+    verdict: str
+    chapter: str
+
+
+def summary_tables(folder: Path = RESULTS) -> list[Table]:
+    """Every table, figure and claim of each paper, paper beside ours, with a verdict."""
+    papers = {
+        "Convolutional Similarity (Belmekki et al., 2024)": similarity_findings(folder),
+        "Channel-wise NNK graphs (Bonet et al., 2022)": neighborhood_findings(folder),
+    }
+    return [
+        Table(
+            columns=tuple(("", name) for name in ("what", "verdict", "paper", "ours", "chapter")),
+            rows=tuple((f.what, SIGNS[f.verdict], f.paper, f.ours, f.chapter) for f in found),
+            caption=name,
+            source=", ".join(f"{v}: {sum(f.verdict == v for f in found)}" for v in SIGNS) + ".",
+            prose=True,
+        )
+        for name, found in papers.items()
+    ]
+
+
+def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
+    """What Belmekki et al. report."""
+    return [
+        _identity(),
+        Finding(
+            *("Eq. 7 can be met", "yes"),
+            *("by dead kernels only (proof)", DIFFER, "5"),
+        ),
+        Finding(*("L_CS is convex", "yes", _convexity(), DIFFER, "5")),
+        _pairs("table1", "Table 1, under ⟨K₁, K₂⟩²", "3"),
+        _pairs("table2", "Tables 2 and 3, under L_CS", "4"),
+        _pairs("table6", "Table 6, valid padding", "4"),
+        Finding("Table 4, CNN1 and CNN2", "printed", "built as printed", AGREE, "6"),
+        Finding(
+            "Tables 7 to 9, settings",
+            *("printed", "used, on ⟨K₁, K₂⟩²; two captions name the cosine", AGREE, "3"),
+        ),
+        *(
+            _training(width, condition, folder)
+            for width, condition in paper.ACCURACY
+            if condition != "baseline"
+        ),
+        _wide_network(folder),
+        Finding(
+            *("Figures other than 5", "printed", "their content could not be read", OPEN, "6"),
+        ),
+        Finding("ResNet-18 and Figure 5", "printed", NOT_RUN, OPEN, "6"),
+        _what_algorithm_1_lowers(folder),
+        _cause(folder),
+    ]
+
+
+def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
+    """What Bonet et al. report, by their abstract; measured with definitions of our own."""
+    trained = [r for r in network_records(folder) if r.settings["trained"]]
+    base = next(r for r in trained if r.settings["run"]["condition"] == "baseline")
+    layers = [layer["after"] for layer in base.metrics["layers"].values()]
+    first, last = layers[0]["overlap"], layers[-1]["overlap"]
+    above = all(layer["overlap"]["low"] > layer["overlap_chance"] for layer in layers)
+    ratios = [layer["overlap"]["mean"] / layer["overlap_chance"] for layer in layers]
+    records = regularized_records(folder)
+    dropout = spearman(
+        [regularization_of(record)[0] for record in records],
+        [record.metrics["after"]["overlap"]["mean"] for record in records],
+    )
+    gap, within = generalization("gap"), generalization("gap", within=True)
+    return [
+        Finding(
+            "Channels overlap significantly",
+            "yes",
+            f"{min(ratios):.1f} to {max(ratios):.1f} times chance",
+            AGREE if above else DIFFER,
+            "8",
+        ),
+        Finding(
+            "Overlap varies with depth",
+            "yes",
+            f"{first['mean']:.3f} in the first layer, {last['mean']:.3f} in the last",
+            AGREE if first["low"] > last["high"] or last["low"] > first["high"] else DIFFER,
+            "8",
+        ),
+        Finding(
+            "Overlap varies with regularisation",
+            "yes",
+            f"with dropout: ρ = {dropout.rho:+.2f} [{dropout.low:+.2f} to {dropout.high:+.2f}]",
+            AGREE if dropout.low * dropout.high > 0 else DIFFER,
+            "8",
+        ),
+        Finding(
+            "Overlap tells of generalisation",
+            "yes",
+            f"ρ with the gap {gap.rho:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]; at fixed dropout "
+            f"{within.rho:+.2f} [{within.low:+.2f} to {within.high:+.2f}]",
+            AGREE if gap.low * gap.high > 0 else DIFFER,
+            "8",
+        ),
+        Finding(
+            *("Figures and tables", "printed", "their content could not be read", OPEN, "8"),
+        ),
+    ]
+
+
+def _identity() -> Finding:
+    """Eq. 3 on random numbers, in double precision."""
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for taps in (2, 3, 5, 9, 16):
+        x, k1, k2 = (
+            torch.randn(100, n, dtype=torch.float64, generator=generator) for n in (64, taps, taps)
+        )
+        f1, f2 = cross_correlate(x, k1), cross_correlate(x, k2)
+        right = (cross_correlate(k1, k2) * autocorrelate(x, max_lag=taps - 1)).sum(-1)
+        sizes = f1.norm(dim=-1) * f2.norm(dim=-1)
+        worst = max(worst, float(((f1 * f2).sum(-1) - right).abs().div(sizes).max()))
+    return Finding(
+        "Eq. 3, the identity",
+        "exact",
+        "exact to 12 digits, 500 random cases" if worst < 1e-12 else f"off by {worst:.0e}",
+        AGREE if worst < 1e-12 else DIFFER,
+        "2",
+    )
+
+
+def _convexity() -> str:
+    """The smallest counter-example: the middle of two minima is no minimum."""
+    middle = (0.5 * 0.5) ** 2
+    return f"not jointly: a²b² is 0 at (1, 0) and (0, 1), {middle:.4f} between"
+
+
+def _pairs(table: str, what: str, chapter: str) -> Finding:
+    """A table of descents: compare means of correlation and shares of reduced episodes."""
+    furthest = 0.0
+    ours, theirs = [], []
+    for record, printed in zip(pair_records(table), paper.PAIRS[paper_key(table)], strict=True):
+        mean, std = (record.metrics["correlation"][key] for key in ("mean", "std"))
+        share, printed_share = record.metrics["reduced_percent"], printed.reduced_percent
+        for difference, variance in (
+            (mean - printed.correlation[0], (std**2 + printed.correlation[1] ** 2) / EPISODES),
+            (share - printed_share, _variance(share) + _variance(printed_share)),
+        ):
+            # Both may be 100 %: then there is no difference, and no error either.
+            furthest = max(furthest, abs(difference) / math.sqrt(variance) if difference else 0)
+        ours.append(mean)
+        theirs.append(printed.correlation[0])
+    return Finding(
+        what,
+        f"{min(theirs):.2f} to {max(theirs):.2f}",
+        f"{min(ours):.2f} to {max(ours):.2f}; no row further than {furthest:.1f} standard errors",
+        AGREE if furthest <= STANDARD_ERRORS else DIFFER,
+        chapter,
+    )
+
+
+def _variance(percent: float) -> float:
+    """Variance of a share of episodes, in points squared; at 0 or 100 % as for half an episode."""
+    share = min(max(percent / 100, 0.5 / EPISODES), 1 - 0.5 / EPISODES)
+    return 1e4 * share * (1 - share) / EPISODES
+
+
+def _training(width: int, condition: str, folder: Path) -> Finding:
+    """A gain of Table 5, in points of the best test accuracy."""
+    printed = paper.ACCURACY[width, condition] - paper.ACCURACY[width, "baseline"]
+    records = sweep_records(folder)
+    gains = paired_differences(records, condition, "baseline", width, best_test)
+    algorithm = {"init": "Algorithm 1", "regularise": "Algorithm 2"}[condition]
+    what = f"Table 5, {NETWORKS[width]}: {algorithm}"
+    paper_says = f"{printed:+.2f} points"
+    if not gains:
+        return Finding(what, paper_says, NOT_RUN, OPEN, "6")
+    epochs = records[0].settings["epochs"]
+    return Finding(
+        what, paper_says, f"{fmean(gains):+.2f} ({_sample(gains, epochs)})",
+        _verdict(gains, epochs, printed), "6",
+    )  # fmt: skip
+
+
+def _sample(gains: Sequence[float], epochs: int) -> str:
+    return f"{epochs} epochs, {len(gains)} seed{'' if len(gains) == 1 else 's'}"
+
+
+def _verdict(gains: Sequence[float], epochs: int, printed: float) -> str:
+    """Open without enough seeds or epochs; else, does the interval lie on the paper's side?"""
+    bounds = interval(gains)
+    if bounds is None or len(gains) < SEEDS or epochs < EPOCHS:
+        return OPEN
+    return AGREE if min(bound * printed for bound in bounds) > 0 else DIFFER
+
+
+def _wide_network(folder: Path) -> Finding:
+    runs = runs_of(sweep_records(folder), "baseline", 512)
+    printed = paper.ACCURACY[512, "baseline"]
+    ours = f"{fmean(map(best_test, runs)):.2f} %" if runs else NOT_RUN
+    return Finding("Table 5, width 512: baseline", f"{printed:.2f} %", ours, OPEN, "6")
+
+
+def _what_algorithm_1_lowers(folder: Path) -> Finding:
+    """Scale or similarity, in the recorded descent on CNN1's four layers."""
+    descent = next(
+        record for record in read_records("descent", folder) if not record.settings["scale_free"]
+    )
+    layers = list(descent.metrics["layers"].values())
+    loss = [sum(layer["similarity"][end] for layer in layers) for end in (0, -1)]
+    scale_free = [fmean(layer["normalized"][end] for layer in layers[1:]) for end in (0, -1)]
+    return Finding(
+        "Algorithm 1 lowers similarity",
+        "yes, by L_CS",
+        f"L_CS {loss[0]:.0f} → {loss[1]:.1f}; scale-free, layers 2 to {len(layers)}: "
+        f"{scale_free[0]:.3f} → {scale_free[1]:.3f}",
+        AGREE if scale_free[1] < 0.9 * scale_free[0] else DIFFER,
+        "5",
+    )
+
+
+def _cause(folder: Path) -> Finding:
+    """How much of Algorithm 1's gain shrinking alone gives."""
+    records = sweep_records(folder)
+    whole, alone = (
+        paired_differences(records, condition, "baseline", 64, last_training)
+        for condition in ("init", "scale")
+    )
+    epochs = records[0].settings["epochs"]
+    decided = len(alone) >= SEEDS and epochs >= EPOCHS
+    share = fmean(alone) / fmean(whole)
+    return Finding(
+        "Algorithm 1 helps by that",
+        "yes",
+        f"training accuracy {fmean(whole):+.1f} points, {fmean(alone):+.1f} by shrinking alone "
+        f"({_sample(alone, epochs)})",
+        OPEN if not decided else DIFFER if share > 0.5 else AGREE,
+        "7",
+    )
