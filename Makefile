@@ -67,7 +67,7 @@ dist: $(READY) ## the package as sdist and wheel, checked
 	$(BIN)/twine check --strict dist/*
 
 links: $(READY) ## ask every address that the book names whether it is there
-	$(BIN)/jupyter-book build . --builder linkcheck
+	$(BIN)/jupyter-book build . --builder custom --custom-builder linkcheck
 
 chapters: $(READY) ## run every notebook and store its outputs, draw the pictures
 	$(NOTEBOOKS) $(BIN)/python -m book.execute

@@ -76,7 +76,7 @@ def places(root: Path) -> list[Path]:
 
 
 def mentions(name: str) -> re.Pattern[str]:
-    """Match ``name`` in an address of GitHub, of Colab (…com/github/name) or of Binder (…/gh/name)."""
+    """Match ``name`` in an address of GitHub, Colab (com/github/name) or Binder (gh/name)."""
     before = r"(?:(?<=github\.com/|com/github/)|(?<=mybinder\.org/v2/gh/))"
     return re.compile(rf"{before}{re.escape(name)}(?![\w-])")
 

@@ -30,6 +30,8 @@ def set_addresses(app: Sphinx, config: Config) -> None:
 
 def write_robots(app: Sphinx, exception: Exception | None) -> None:
     """Lead crawlers to the sitemap."""
+    if app.builder.name != "html":
+        return
     robots = f"User-agent: *\nSitemap: {app.config.html_baseurl}sitemap.xml\n"
     (Path(app.outdir) / "robots.txt").write_text(robots, encoding="utf-8")
 

@@ -46,6 +46,8 @@ UNWANTED = re.compile(
     r'<link rel="preload" as="font"[^>]*>\s*'
     # 1.5 MB, ahead of the explorers' own script, to draw icons that the fonts draw too.
     r"|<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*"
+    # A role that WAI-ARIA has withdrawn, on the entries of the bibliography.
+    r'| role="doc-biblioentry"'
 )
 
 

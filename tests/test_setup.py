@@ -67,14 +67,6 @@ def test_constraints_pin_every_requirement_within_its_bounds(python: str) -> Non
         assert requirement.specifier.contains(pinned[name].version), f"{pinned[name]} of {name}"
 
 
-@pytest.mark.parametrize("path", [".ci/run", ".github/workflows/ci.yml", "README.md"])
-def test_every_make_target_that_is_named_exists(path: str) -> None:
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
-    named = set(re.findall(r"(?m)(?:run: |`|^\s*)make ([a-z]+)", (ROOT / path).read_text()))
-    assert {"book", "test"} <= named
-    assert named <= targets
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     """A small copy of what holds the address, all in step with owner/name."""

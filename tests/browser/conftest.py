@@ -3,38 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from urllib.parse import urlparse
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, Route
 
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from book.browser import find_chromium, open_chromium
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; without one, CI fails and a laptop skips."""
-    executable = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if executable is None:
-        message = f"no Chromium found on PATH (looked for {', '.join(CHROMIUM_NAMES)})"
+    try:
+        find_chromium()
+    except FileNotFoundError as missing:
         if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(f"{message}: install one to run the browser tests")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=CHROMIUM_FLAGS)
+            pytest.fail(str(missing))
+        pytest.skip(f"{missing}: install one to run the browser tests")
+    with open_chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 def watch(page: Page) -> None:

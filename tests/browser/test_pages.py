@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
+
+from book.browser import served
 
 HTML = Path(__file__).resolve().parents[2] / "_build/html"
 PAGES = sorted(
@@ -26,13 +25,6 @@ WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 360, "height": 740}
 VISITS = [("http", "light", WIDE), ("file", "dark", NARROW)]
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """A server that keeps its log to itself."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
     if not PAGES:
@@ -44,10 +36,8 @@ def _built() -> None:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """The built book on a free port of this machine."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(HTML))) as httpd:
-        threading.Thread(target=httpd.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{httpd.server_port}"
-        httpd.shutdown()
+    with served(HTML) as site:
+        yield site
 
 
 def address(origin: str, name: str, server: str) -> str:
