@@ -39,23 +39,24 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path.extend(str(path) for path in STATIC_FILES)
 
 
-# What the theme puts into every page and the book does better without.
-UNWANTED = re.compile(
+# What the theme and docutils write into pages, and what the book has in its place.
+MENDED = (
     # The theme for Python 3.10 preloads its fonts by a cross-origin fetch, which browsers refuse a
     # page opened from disk.
-    r'<link rel="preload" as="font"[^>]*>\s*'
+    (r'<link rel="preload" as="font"[^>]*>\s*', ""),
     # 1.5 MB, ahead of the explorers' own script, to draw icons that the fonts draw too.
-    r"|<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*"
-    # A role that WAI-ARIA has withdrawn, on the entries of the bibliography.
-    r'| role="doc-biblioentry"'
+    (r"<script[^>]*fontawesome[^>]*\.js[^>]*></script>\s*", ""),
+    # WAI-ARIA has withdrawn this role; these are the entries of the bibliography, a role="list".
+    (r'role="doc-biblioentry"', 'role="listitem"'),
 )
 
 
-def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Take what is unwanted out of the pages that were written."""
+def mend(app: Sphinx, exception: Exception | None) -> None:
+    """Mend the pages that were written."""
     for page in Path(app.outdir).rglob("*.html"):
-        text = page.read_text(encoding="utf-8")
-        mended = UNWANTED.sub("", text)
+        text = mended = page.read_text(encoding="utf-8")
+        for pattern, replacement in MENDED:
+            mended = re.sub(pattern, replacement, mended)
         if mended != text:
             page.write_text(mended, encoding="utf-8")
 
@@ -65,7 +66,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", add_static_files)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", number_equations)
-    app.connect("build-finished", lighten)
+    app.connect("build-finished", mend)
     app.add_directive("explorer", ExplorerDirective)
     for name in STYLES:
         app.add_css_file(name, priority=900)
