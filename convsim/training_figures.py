@@ -24,16 +24,17 @@ from convsim.training_tables import (
 )
 
 PAPER = ("baseline", "init", "regularise")
-# Condition: colour and dash, so that related conditions look alike.
+# Condition: colour and dash. Related conditions share a colour; no two share a dash, for readers
+# and printers who see no colours.
 STYLES = {
     "baseline": (COLORS[0], "solid"),
-    "init": (COLORS[1], "solid"),
-    "regularise": (COLORS[2], "solid"),
-    "scale": (COLORS[1], "dash"),
-    "scale-free": (COLORS[3], "dot"),
-    "both": (COLORS[3], "dashdot"),
-    "decay": (COLORS[2], "dash"),
-    "learning-rate": (COLORS[0], "dash"),
+    "init": (COLORS[1], "12px,3px"),
+    "regularise": (COLORS[2], "9px,3px,2px,3px,2px,3px"),
+    "scale": (COLORS[1], "5px,5px"),
+    "scale-free": (COLORS[3], "2px,3px"),
+    "both": (COLORS[3], "9px,3px,2px,3px"),
+    "decay": (COLORS[2], "5px,2px"),
+    "learning-rate": (COLORS[0], "16px,4px"),
 }
 QUANTITIES = {
     "test_accuracy": "test accuracy, %",

@@ -9,6 +9,7 @@ from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlparse
+from xml.etree import ElementTree
 
 import pytest
 import yaml
@@ -193,6 +194,42 @@ def test_no_raw_maths_and_no_raw_output(path: Path) -> None:
     assert "unknown output mime type" not in text
     assert "VBox(children" not in text
     assert "<Figure size" not in text, "a picture lost to its text/plain"
+
+
+@chapters
+def test_a_page_is_described_and_previewed_under_its_own_address(path: Path) -> None:
+    page, site = read(path), address.site(address.configured(ROOT))
+    metadata = {m.get("property") or m.get("name"): m.get("content", "") for m in page.all("meta")}
+    here = f"{site}{name(path)}"
+    assert [link["href"] for link in page.all("link") if link.get("rel") == "canonical"] == [here]
+    assert metadata["og:url"] == here
+    assert metadata["og:site_name"] == CONFIG["title"]
+    assert metadata["twitter:card"] == "summary_large_image"
+    assert 60 < len(metadata["description"]) < 220
+    assert metadata["description"] == metadata["og:description"]
+    assert metadata["og:image"].startswith(site)
+    assert (HTML / metadata["og:image"].removeprefix(site)).exists()
+    assert len(metadata["og:image:alt"]) > 60
+    icons = [link["href"] for link in page.all("link") if link.get("rel") == "icon"]
+    assert [local(path, icon).name for icon in icons] == ["favicon.svg"]
+
+
+def test_the_sitemap_names_every_page_to_be_found() -> None:
+    site = address.site(address.configured(ROOT))
+    tree = ElementTree.parse(HTML / "sitemap.xml")
+    named = {element.text for element in tree.iter() if element.tag.endswith("}loc")}
+    assert named == {f"{site}{name(path)}" for path in CHAPTERS}
+    assert f"Sitemap: {site}sitemap.xml" in (HTML / "robots.txt").read_text()
+
+
+def test_no_page_describes_itself_like_another() -> None:
+    descriptions = [
+        m["content"]
+        for p in CHAPTERS
+        for m in read(p).all("meta")
+        if m.get("name") == "description"
+    ]
+    assert len(set(descriptions)) == len(descriptions)
 
 
 def test_the_front_page_leads_to_the_introduction() -> None:

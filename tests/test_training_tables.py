@@ -13,7 +13,7 @@ import scipy.stats
 import torch
 
 from convsim import training_figures, training_tables
-from convsim.experiments.cifar10 import TrainingSettings, initialise
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise
 from convsim.experiments.record import write_record
 from convsim.experiments.sweep import KEPT, load_network
 from convsim.figures import rounded
@@ -280,3 +280,9 @@ def _rate(records: list[Any], condition: str) -> float:
     """Effective learning rate of layer 3 after the first epoch, up to the learning rate."""
     runs = training_tables.runs_of(records, condition)
     return float(np.mean([1 / run.metrics["epochs"]["norm"][LAYERS[2]][0] ** 2 for run in runs]))
+
+
+def test_no_two_conditions_look_alike_without_colours() -> None:
+    dashes = [dash for _, dash in training_figures.STYLES.values()]
+    assert len(set(dashes)) == len(dashes)
+    assert set(training_figures.STYLES) == set(CONDITIONS)
