@@ -114,6 +114,7 @@ def test_records_hold_every_reading_of_every_layer(recorded: Path) -> None:
                 found = layer[side]
                 assert 0 < found["overlap"]["low"] <= found["overlap"]["mean"] <= 1
                 assert 0 <= found["redundancy"]["mean"] <= 1 - 1 / WIDTH
+                assert 0 < found["coverage_chance"] < found["coverage"]["mean"] <= 1
                 assert 1 <= found["neighbors"]["mean"] <= 6
                 assert found["undefined"] == 0
 

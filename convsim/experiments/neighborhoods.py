@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
 
 
 def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
-    """Every measure of ``convsim.overlap`` with its interval; two with their level of chance.
+    """Every measure of ``convsim.overlap`` with its interval, and what chance would give.
 
     Args:
         activations: ``(n, C, H, W)``.
@@ -77,8 +78,9 @@ def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str
     Returns:
         ``overlap``, ``redundancy``, ``coverage``, ``neighbors`` (mean number in a channel) and
         ``aggregate_neighbors``, each with ``mean``, ``low`` and ``high`` (95 % bootstrap interval
-        over queries); ``overlap_chance`` and ``redundancy_chance``, from permuted channels;
-        ``undefined``, the number of neighbourhoods that are. None where nothing is defined.
+        over queries); ``overlap_chance``, ``redundancy_chance`` and ``coverage_chance``, from
+        permuted channels, which leave the two counts as they are; ``undefined``, the number of
+        neighbourhoods that are. None where nothing is defined.
     """
     chosen = spread(len(activations), queries, activations.device)
     found = channelwise_neighbors(activations, chosen, k)
@@ -89,6 +91,7 @@ def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str
         "redundancy": _in_short(channel_redundancy(found.channels)),
         "redundancy_chance": _in_short(channel_redundancy(chance))["mean"],
         "coverage": _in_short(aggregate_coverage(found)),
+        "coverage_chance": _in_short(aggregate_coverage(replace(found, channels=chance)))["mean"],
         "neighbors": _in_short(neighbor_count(found.channels)),
         "aggregate_neighbors": _in_short(neighbor_count(found.aggregate)),
         "undefined": found.undefined,
