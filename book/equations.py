@@ -1,12 +1,18 @@
-"""Equations carry the paper's numbers: the label ``eq-10`` makes an equation number 10."""
+"""Equations carry the paper's numbers, and formulas keep the comma after them.
+
+The label ``eq-10`` makes an equation number 10.
+"""
 
 from __future__ import annotations
+
+import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
 PREFIX = "eq-"
+MARKS = re.compile(r"[.,;:!?)\]'’”]+")
 
 logger = logging.getLogger(__name__)
 
@@ -31,3 +37,18 @@ def number_equations(app: Sphinx, document: nodes.document) -> None:
             )
         block["number"] = label.removeprefix(PREFIX)
         equations[label] = (app.env.docname, block["number"])
+
+
+def keep_together(app: Sphinx, document: nodes.document) -> None:
+    """Put the punctuation after a formula into one piece with it (Sphinx's ``doctree-read``).
+
+    A browser may break a line beside anything that is not text, even before a comma.
+    """
+    for formula in list(document.findall(nodes.math)):
+        after = formula.next_node(descend=False, siblings=True)
+        if isinstance(after, nodes.Text) and (marks := MARKS.match(after)):
+            parent = formula.parent
+            place = parent.index(formula)
+            piece = nodes.inline("", "", formula.deepcopy(), nodes.Text(marks[0]))
+            piece["classes"] = ["convsim-together"]
+            parent[place : place + 2] = [piece, nodes.Text(after[marks.end() :])]

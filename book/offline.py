@@ -14,7 +14,7 @@ import plotly
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from book.equations import number_equations
+from book.equations import keep_together, number_equations
 from book.explorer import ExplorerDirective
 from book.outputs import prepare_notebook
 
@@ -66,6 +66,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", add_static_files)
     app.connect("source-read", prepare_notebook)
     app.connect("doctree-read", number_equations)
+    app.connect("doctree-read", keep_together)
     app.connect("build-finished", mend)
     app.add_directive("explorer", ExplorerDirective)
     for name in STYLES:

@@ -37,6 +37,8 @@ class Table:
             f'<th colspan="{span}" scope="colgroup">{html.escape(name)}</th>'
             for name, span in groups
         )
+        # A row of headings above the headings, where there are any.
+        head = f"<tr>{head}</tr>" if any(name for name, _ in groups) else ""
         names = "".join(f'<th scope="col">{html.escape(name)}</th>' for _, name in self.columns)
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
@@ -50,6 +52,6 @@ class Table:
             f'role="region" aria-label="{caption}" '
             f'style="overflow-x: auto; {layout}; font-size: 0.85em">'
             f"<table><caption>{caption}</caption>"
-            f"<thead><tr>{head}</tr><tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
+            f"<thead>{head}<tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
             f'<p class="convsim-source" style="font-size: 0.85em">{html.escape(self.source)}</p>'
         )
