@@ -129,7 +129,9 @@ def title_page(settings: dict[str, Any], address: str) -> str:
     """Return the first page."""
     about, author = metadata("convsim"), markup.escape(settings["author"])
     return (
-        f'<header class="print-title"><h1>{markup.escape(settings["title"])}</h1>'
+        # Its upper part repeats the title, and is cut off by print.css.
+        f'<header class="print-title"><img src="{address}_static/cover.png" alt="">'
+        f"<h1>{markup.escape(settings['title'])}</h1>"
         f'<p class="print-author">{author}</p>'
         f"<p>{markup.escape(subject())}. Version {about['Version']}.</p>"
         f'<p>The pages of <a href="{address}">{address}</a>, for paper. There the figures answer '

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from PIL import Image
 
 from benchmarks import training as training_benchmark
 from book import pictures
@@ -95,11 +97,27 @@ def test_pictures_are_drawn() -> None:
     plt.close("all")
 
 
-def test_the_first_picture_is_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = (pictures.IMAGES / "orthogonal-yet-similar.svg").read_text()
+def test_the_pictures_are_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = pictures.IMAGES
     monkeypatch.setattr(pictures, "IMAGES", tmp_path)
     pictures.main()
-    assert (tmp_path / "orthogonal-yet-similar.svg").read_text() == stored
+    svg = "orthogonal-yet-similar.svg"
+    assert (tmp_path / svg).read_text() == (stored / svg).read_text()
+    # Compression differs between machines; what it holds does not, but for the edges of letters.
+    covers = [
+        np.asarray(Image.open(folder / "cover.png").convert("RGB"), dtype=int)
+        for folder in (tmp_path, stored)
+    ]
+    assert covers[0].shape == (630, 1200, 3)  # as link previews want it
+    assert np.abs(covers[0] - covers[1]).mean() < 1
+
+
+def test_the_cover_shows_one_feature_map_twenty_times() -> None:
+    curves = [np.asarray(line.get_ydata(), float) for line in figures.cover().axes[0].lines[::-1]]
+    assert len(curves) == 20
+    for n in (1, 7, 19):  # kernel n sees what kernel 0 sees, three values later
+        assert np.ptp(curves[n][: -3 * n] - curves[0][3 * n :]) < 1e-9
+    plt.close("all")
 
 
 def test_benchmark_table_and_summary_read_the_record() -> None:

@@ -1653,9 +1653,9 @@
       else failed();
     };
     const reset = () => { built.reset?.(); view.set(initial); };
-    // JupyterLab takes the arrow keys from everything that does not say this, sliders included.
-    const keep = { "data-lm-suppress-shortcuts": "true" };
-    const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, ...keep }, ...built.nodes,
+    // JupyterLab takes the arrow keys, Enter and more from a focused control that does not say this.
+    const onfocusin = ({ target }) => target.setAttribute("data-lm-suppress-shortcuts", "true");
+    const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, onfocusin }, ...built.nodes,
       h("div", { class: "convsim-row convsim-footer" }, 
         button("Reset", reset), button(onPage ? "Copy link" : "Copy as Python", copy), text, note), live);
     el.append(root);
