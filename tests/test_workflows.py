@@ -50,8 +50,7 @@ def test_every_path_that_a_workflow_names_exists(path: Path) -> None:
     named = set()
     for step in steps(path):
         inputs = step.get("with", {})
-        for key in ("path", "cache-dependency-path"):
-            named |= set(str(inputs.get(key, "")).split())
+        named |= set(str(inputs.get("path", "")).split())
         command = step.get("run", "")
         named |= set(re.findall(rf"(?<![\w/.])(?:{FOLDERS})/[\w./-]+", command))
         named |= set(re.findall(r"(?<!\S)[\w-]+\.txt(?!\S)", command))
