@@ -218,8 +218,9 @@ def _report_of_file(path: Path) -> RedundancyReport:
         )
     try:
         with warnings.catch_warnings():
-            # The file is there to be read, whatever new files should be written as.
-            warnings.filterwarnings("ignore", ".*torch.jit.load. is deprecated", FutureWarning)
+            # The file is there to be read, whatever new files should be written as. Which kind
+            # of warning this is depends on the version of torch.
+            warnings.filterwarnings("ignore", ".*torch.jit.load. is deprecated")
             # Its tensors are read by TorchScript's own reader, which builds no Python objects.
             module = torch.jit.load(str(path), map_location="cpu")
     except RuntimeError as error:

@@ -140,7 +140,7 @@ def test_the_first_tab_skips_the_navigation(page: Page, server: str) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to main content"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#main-content")
+    page.wait_for_url("**#main-content")
 
 
 def test_figures_follow_the_theme(page: Page, server: str) -> None:
