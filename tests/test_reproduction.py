@@ -69,6 +69,16 @@ def test_a_training_needs_seeds_and_epochs(gains: list[float], epochs: int, verd
     assert reproduction._verdict(gains, epochs, printed=4.5) == verdict
 
 
+def test_a_control_that_was_not_run_leaves_the_question_open(tmp_path: Path) -> None:
+    for path in RESULTS.glob("*.json"):
+        stored = json.loads(path.read_text())
+        if stored["settings"].get("condition") != "scale":
+            (tmp_path / path.name).write_text(path.read_text())
+    found = {f.what: f for f in reproduction.similarity_findings(tmp_path)}
+    assert found["Algorithm 1 helps by that"].ours == "not run"
+    assert found["Algorithm 1 helps by that"].verdict == OPEN
+
+
 def test_the_words_of_the_page_fit_the_records(findings: dict[str, Finding]) -> None:
     words = prose("reproduced.ipynb")
     what = findings["Algorithm 1 lowers similarity"]
