@@ -18,7 +18,7 @@ def main() -> None:
     matplotlib.rcParams["svg.hashsalt"] = "convsim"
     IMAGES.mkdir(exist_ok=True)
     figure = figures.orthogonal_yet_similar()
-    figure.savefig(IMAGES / "orthogonal-yet-similar.svg", metadata={"Date": None})
+    figure.savefig(IMAGES / "orthogonal-yet-similar.svg", metadata={"Date": None, "Creator": None})
     drawn = io.BytesIO()
     figures.cover().savefig(drawn, metadata={"Software": None})
     # Link previews take no SVG; 64 colours are enough for it, at a third of the size.
