@@ -223,10 +223,15 @@ def spearman(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correl
     generator = np.random.default_rng(seed)
     data = np.array(x, float), np.array(y, float)
     resampled = stats.bootstrap(
-        data, _rho, paired=True, n_resamples=2000, method="percentile", rng=generator
+        data, _rho, paired=True, n_resamples=2000, method="percentile", random_state=generator
     ).confidence_interval
     tested = stats.permutation_test(
-        data, _rho, permutation_type="pairings", n_resamples=9999, vectorized=True, rng=generator
+        data,
+        _rho,
+        permutation_type="pairings",
+        n_resamples=9999,
+        vectorized=True,
+        random_state=generator,
     )
     return Correlation(
         float(_rho(*data)),
