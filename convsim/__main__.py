@@ -19,9 +19,11 @@ import typer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from convsim.experiments import descent, overlap, pairs, sweep
+from convsim.data import cifar10_source
+from convsim.experiments import descent, overlap, pairs, plan, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
 from convsim.experiments.record import RESULTS, read_record, record_path
+from convsim.history import Stopped
 from convsim.report import RedundancyReport, redundancy_report, weights_report
 
 app = typer.Typer(
@@ -42,10 +44,10 @@ EVERY_CONDITION = ",".join(CONDITIONS)
 EVERY_NAME = [*EXPERIMENTS, TRAINING, OVERLAP]
 Name = Annotated[str, typer.Argument(help=f"One of {', '.join(EVERY_NAME)}.")]
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
-Conditions = Annotated[str, typer.Option(help=f"{TRAINING}: some of {EVERY_CONDITION}.")]
-Widths = Annotated[str, typer.Option(help=f"{TRAINING}: widths; 512 adds one baseline.")]
-Seeds = Annotated[int, typer.Option(help=f"{TRAINING}: number of seeds.", min=1)]
-Epochs = Annotated[int, typer.Option(help=f"{TRAINING}: epochs of a training.", min=1)]
+Conditions = Annotated[str | None, typer.Option(help=f"{TRAINING}: some of {EVERY_CONDITION}.")]
+Widths = Annotated[str | None, typer.Option(help=f"{TRAINING}: widths; 512 adds one baseline.")]
+Seeds = Annotated[int | None, typer.Option(help=f"{TRAINING}: number of seeds.", min=1)]
+Epochs = Annotated[int | None, typer.Option(help=f"{TRAINING}: epochs of a training.", min=1)]
 Arithmetic = Annotated[str, typer.Option(help=f"{TRAINING}: float32, tf32 or bfloat16.")]
 DataDir = Annotated[
     Path | None,
@@ -68,10 +70,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def run(
     name: Name,
     results: Results = RESULTS,
-    conditions: Conditions = EVERY_CONDITION,
-    widths: Widths = "64,128,512",
-    seeds: Seeds = sweep.SEEDS,
-    epochs: Epochs = sweep.EPOCHS,
+    conditions: Conditions = None,
+    widths: Widths = None,
+    seeds: Seeds = None,
+    epochs: Epochs = None,
     precision: Arithmetic = "bfloat16",
     data_dir: DataDir = None,
     device: Device = None,
@@ -79,17 +81,21 @@ def run(
     cluster: Cluster = None,
     tensorboard: Board = None,
 ) -> None:
-    """Run what is not recorded yet. Stop it at any time: what is done is kept."""
+    """Run what is not recorded yet. Stop it at any time: what is done is kept.
+
+    Without conditions, widths, seeds and epochs, table5 is the plan that its status shows.
+    """
     if name in (TRAINING, OVERLAP):
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         machine = sweep.Machine(data_dir, device, results, tensorboard, progress=jobs == 1)
         with _told():
             _check_device(device)
-            data = sweep.load(data_dir, device)[0].source
+            data = "digits" if data_dir is None else cifar10_source(data_dir)
             if name == TRAINING:
-                training = _plan(conditions, widths, seeds, epochs, precision, data)
+                chosen = _selected(conditions, widths, seeds, epochs, precision, data)
+                training = plan.planned(data) if chosen is None else chosen
                 sweep.run(training, machine, jobs=jobs, cluster=cluster)
-                _echo(sweep.standing(training, results))
+                _echo(plan.report(chosen, results))
             else:
                 networks = overlap.plan(results, data=data)
                 overlap.run(networks, machine, jobs=jobs)
@@ -104,16 +110,16 @@ def run(
 def status(
     name: Name,
     results: Results = RESULTS,
-    conditions: Conditions = EVERY_CONDITION,
-    widths: Widths = "64,128,512",
-    seeds: Seeds = sweep.SEEDS,
-    epochs: Epochs = sweep.EPOCHS,
+    conditions: Conditions = None,
+    widths: Widths = None,
+    seeds: Seeds = None,
+    epochs: Epochs = None,
 ) -> None:
     """List the runs of an experiment, done and missing."""
     if name == TRAINING:
         with _told():
-            training = _plan(conditions, widths, seeds, epochs, "bfloat16", "CIFAR-10")
-        _echo(sweep.standing(training, results))
+            chosen = _selected(conditions, widths, seeds, epochs, "bfloat16", "CIFAR-10")
+            _echo(plan.report(chosen, results))
         return
     if name == OVERLAP:
         _echo(overlap.standing(overlap.plan(results), results))
@@ -149,6 +155,9 @@ def _told() -> Iterator[None]:
         yield
     except (ValueError, ImportError) as error:
         raise typer.BadParameter(str(error)) from error
+    except Stopped as reason:
+        typer.echo(f"stopped ({reason}); the same command goes on from there", err=True)
+        raise typer.Exit(130) from reason  # as after Ctrl-C
 
 
 def _check_device(device: str) -> None:
@@ -166,21 +175,27 @@ def _echo(lines: Iterable[str]) -> None:
         typer.echo(line)
 
 
-def _plan(
-    conditions: str, widths: str, seeds: int, epochs: int, precision: str, data: str
-) -> list[TrainingSettings]:
-    """The runs that the options name."""
-    parts = [part.strip() for part in widths.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise ValueError(f"widths are {widths!r}; expected whole numbers such as 64,128")
-    return sweep.plan(
-        conditions=[part.strip() for part in conditions.split(",")],
-        widths=[int(part) for part in parts],
-        seeds=seeds,
-        epochs=epochs,
-        data=data,
-        precision=precision,
-    )
+def _selected(
+    conditions: str | None,
+    widths: str | None,
+    seeds: int | None,
+    epochs: int | None,
+    precision: str,
+    data: str,
+) -> list[TrainingSettings] | None:
+    """The runs that the options name; None if they name none."""
+    if all(option is None for option in (conditions, widths, seeds, epochs)):
+        return None
+    options: dict[str, Any] = {"seeds": seeds, "epochs": epochs}
+    if conditions is not None:
+        options["conditions"] = [part.strip() for part in conditions.split(",")]
+    if widths is not None:
+        parts = [part.strip() for part in widths.split(",")]
+        if not all(part.isdecimal() for part in parts):
+            raise ValueError(f"widths are {widths!r}; expected whole numbers such as 64,128")
+        options["widths"] = [int(part) for part in parts]
+    named = {key: value for key, value in options.items() if value is not None}
+    return plan.selected(data=data, precision=precision, **named)
 
 
 def _report(model: str, seed: int) -> RedundancyReport:

@@ -125,10 +125,43 @@ def cifar10(folder: Path | str, *, download: bool = False) -> tuple[Images, Imag
         ValueError: if the data are missing, incomplete or damaged; the message says what to do.
     """
     folder = Path(folder)
-    place = folder.parent if folder.name == _BATCHES else folder
+    place = _parent_of_original(folder)
     if download or (place / _BATCHES).is_dir():
         original = [_original(place, part, download) for part in PER_CLASS]
         return _normalised(*original, classes=CIFAR10_CLASSES, source="CIFAR-10")
+    root = _root_of_copy(folder)
+    copies = [_class_folders(root, part) for part in PER_CLASS]
+    return _normalised(*copies, classes=CIFAR10_CLASSES, source=cifar10_source(folder))
+
+
+def cifar10_source(folder: Path | str) -> str:
+    """What :func:`cifar10` calls the data in a folder; no image is opened.
+
+    Raises:
+        ValueError: if neither layout is there.
+
+    Returns:
+        ``"CIFAR-10"``, or that it is a copy, and of which kinds of file.
+    """
+    folder = Path(folder)
+    if (_parent_of_original(folder) / _BATCHES).is_dir():
+        return "CIFAR-10"
+    root = _root_of_copy(folder)
+    kinds = {
+        _KINDS[path.suffix.lower()]
+        for part in PER_CLASS
+        for name in CIFAR10_CLASSES
+        for path in (root / part / name).glob("*")
+        if path.suffix.lower() in _KINDS
+    }
+    return f"CIFAR-10 ({' and '.join(sorted(kinds))} copy)"
+
+
+def _parent_of_original(folder: Path) -> Path:
+    return folder.parent if folder.name == _BATCHES else folder
+
+
+def _root_of_copy(folder: Path) -> Path:
     root = next((p for p in (folder, *_subfolders(folder)) if (p / "train").is_dir()), None)
     if root is None:
         raise ValueError(
@@ -136,10 +169,7 @@ def cifar10(folder: Path | str, *, download: bool = False) -> tuple[Images, Imag
             "test/truck/, there: name the folder that holds them, or fetch the original with "
             "convsim.data.cifar10(folder, download=True)"
         )
-    kinds: set[str] = set()
-    copies = [_class_folders(root, part, kinds) for part in PER_CLASS]
-    source = f"CIFAR-10 ({' and '.join(sorted(kinds))} copy)"
-    return _normalised(*copies, classes=CIFAR10_CLASSES, source=source)
+    return root
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -161,8 +191,8 @@ def _original(folder: Path, part: str, download: bool) -> tuple[Tensor, Tensor]:
     return pixels, torch.tensor(data.targets)
 
 
-def _class_folders(root: Path, part: str, kinds: set[str]) -> tuple[Tensor, Tensor]:
-    """Pixels and labels of ``root/part/<class>/*``; the kinds of file are added to ``kinds``."""
+def _class_folders(root: Path, part: str) -> tuple[Tensor, Tensor]:
+    """Pixels and labels of ``root/part/<class>/*``."""
     from PIL import Image
 
     pixels = []
@@ -189,7 +219,6 @@ def _class_folders(root: Path, part: str, kinds: set[str]) -> tuple[Tensor, Tens
                     "this is not CIFAR-10, name another folder"
                 )
             pixels.append(picture)
-            kinds.add(_KINDS[path.suffix.lower()])
     labels = torch.arange(len(CIFAR10_CLASSES)).repeat_interleave(PER_CLASS[part])
     stacked = torch.from_numpy(np.stack(pixels)).permute(0, 3, 1, 2).contiguous()
     return stacked, labels

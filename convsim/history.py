@@ -37,6 +37,10 @@ class Epoch:
     seconds: float
 
 
+class Stopped(Exception):
+    """A training was asked to stop, and has; its checkpoint holds every step that was made."""
+
+
 def measure_layers(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[str, float]]:
     """L_CS, its normalised form and the norm of each layer's weight."""
     measured: dict[str, dict[str, float]] = {"similarity": {}, "normalized": {}, "norm": {}}

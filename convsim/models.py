@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class ShallowCNN(nn.Module):
     """Four blocks of convolution, batch normalisation, leaky ReLU and pooling, then one layer.
 
-    Each block is ``Conv2d(3 × 3, padding 2) → BatchNorm2d → LeakyReLU(0.2) → MaxPool2d(2)``, and
-    with ``dropout`` each ends in ``Dropout``, which the paper's networks do not have.
+    Each block computes ``Conv2d(3 × 3, padding 2) → BatchNorm2d → LeakyReLU(0.2) → MaxPool2d(2)``,
+    and with ``dropout`` each ends in ``Dropout``, which the paper's networks do not have. Three
+    things save more than half of a training step on a CPU and change nothing else: pooling stands
+    before the leaky ReLU; the convolutions' biases, which batch normalisation subtracts again, ask
+    for no gradient; and half of the padding is added ahead of the convolution.
 
     Args:
         width: number of kernels of every convolution; 64 gives CNN1, 128 gives CNN2.
@@ -37,13 +41,7 @@ class ShallowCNN(nn.Module):
         channels = [3, width, width, width, width]
         self.blocks = nn.Sequential(
             *(
-                nn.Sequential(
-                    nn.Conv2d(before, after, kernel_size=3, padding=2),
-                    nn.BatchNorm2d(after),
-                    nn.LeakyReLU(0.2, inplace=True),
-                    nn.MaxPool2d(2),
-                    *([nn.Dropout(dropout)] if dropout else []),
-                )
+                _block(before, after, dropout)
                 for before, after in zip(channels[:-1], channels[1:], strict=True)
             )
         )
@@ -52,6 +50,32 @@ class ShallowCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.blocks(images).flatten(1))
+
+
+class _Conv2d(nn.Conv2d):
+    """``Conv2d(3 × 3, padding 2)``, with a fast gradient of its weight on a CPU."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, kernel_size=3, padding=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # oneDNN's fast kernels for that gradient know paddings of 0 and 1 only: six times as fast.
+        return functional.conv2d(functional.pad(x, (1, 1, 1, 1)), self.weight, self.bias, padding=1)
+
+
+def _block(before: int, after: int, dropout: float) -> nn.Sequential:
+    convolution = _Conv2d(before, after)
+    assert convolution.bias is not None
+    # Its gradient is zero but for rounding, and costs more than that of the weight.
+    convolution.bias.requires_grad_(False)
+    return nn.Sequential(
+        convolution,
+        nn.BatchNorm2d(after),
+        # An increasing function and a maximum may change places: a quarter is left to compute.
+        nn.MaxPool2d(2),
+        nn.LeakyReLU(0.2, inplace=True),
+        *([nn.Dropout(dropout)] if dropout else []),
+    )
 
 
 def cnn1() -> ShallowCNN:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -12,7 +12,7 @@ import torch
 
 from convsim.correlation import autocorrelate, cross_correlate
 from convsim.experiments import paper
-from convsim.experiments.record import RESULTS, read_records
+from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.overlap_tables import (
     generalization,
     network_records,
@@ -23,24 +23,43 @@ from convsim.overlap_tables import (
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
 from convsim.tables import pair_records, paper_key
-from convsim.training_tables import (
-    NETWORKS,
-    best_test,
-    interval,
-    last_training,
-    paired_differences,
-    runs_of,
-    sweep_records,
+from convsim.training_tables import NETWORKS, best_test, runs_of, sweep_records
+from convsim.verdicts import (
+    AGREE,
+    DIFFER,
+    INCONCLUSIVE,
+    NOT_RUN,
+    OPEN,
+    SIGNS,
+    USED,
+    Claim,
+    verdict_on,
 )
 
-AGREE, DIFFER, OPEN, USED = "agree", "differ", "open", "used"
-SIGNS = {AGREE: "✓\u00a0agree", DIFFER: "✗\u00a0differ", OPEN: "○\u00a0open", USED: "–\u00a0used"}
-NOT_RUN, UNREAD = "not run", "their content could not be read"
+UNREAD = "their content could not be read"
 EPISODES = 1000
 STANDARD_ERRORS = 4.0
 """How far two means of one table may lie apart and still agree; 36 pairs of them are compared."""
-SEEDS, EPOCHS = 3, 100
-"""How many seeds and epochs a training result needs before we call it."""
+ALGORITHMS = {"init": "Algorithm 1", "regularise": "Algorithm 2"}
+GAINS = tuple(
+    Claim(
+        what=f"Table 5, {NETWORKS[width]}: {ALGORITHMS[condition]}",
+        quantity="best test accuracy over the epochs",
+        measure=best_test,
+        condition=condition,
+        control="baseline",
+        width=width,
+        gain=round(accuracy - paper.ACCURACY[width, "baseline"], 2),
+    )
+    for (width, condition), accuracy in paper.ACCURACY.items()
+    if condition in ALGORITHMS
+)
+"""The gains of Table 5; the first is CNN1's by Algorithm 1."""
+CAUSE = replace(GAINS[0], what="Algorithm 1 helps by that", control="scale")
+EXPLANATION = replace(GAINS[0], what="Lower similarity helps", condition="scale-free")
+"""If lower similarity is the cause, Algorithm 1 keeps its whole gain over mere shrinking, and
+similarity that is lowered at unchanged norms has that gain, too."""
+CLAIMS = (*GAINS, CAUSE, EXPLANATION)
 
 
 @dataclass(frozen=True)
@@ -51,8 +70,7 @@ class Finding:
         what: the table, figure or claim.
         paper: what the paper has.
         ours: what we have.
-        verdict: ``"agree"``, ``"differ"`` or ``"open"``; ``"used"`` for settings, which are no
-            result to agree with.
+        verdict: a key of :data:`convsim.verdicts.SIGNS`.
         chapter: where the book treats it.
     """
 
@@ -84,8 +102,31 @@ def summary_tables(folder: Path = RESULTS) -> list[Table]:
     ]
 
 
+def rules_table() -> Table:
+    """What is compared for each claim about trainings, and what a verdict needs: no results."""
+    names = ("claim", "quantity", "difference", "claimed, points", "margin", "seeds", "epochs")
+    return Table(
+        columns=tuple(("", name) for name in names),
+        rows=tuple(
+            (
+                claim.what,
+                f"{claim.quantity}, {NETWORKS[claim.width]}",
+                f"{claim.condition} − {claim.control}",
+                f"{claim.gain:+.2f}",
+                *(f"{number:g}" for number in (claim.margin, claim.seeds, claim.epochs)),
+            )
+            for claim in CLAIMS
+        ),
+        caption="Claims about trainings: what is compared, and what a verdict needs at least.",
+        source="Claimed gains: Table 5 of Belmekki et al. (2024); in the last two lines, what "
+        "their explanation of the first gain predicts.",
+        prose=True,
+    )
+
+
 def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
     """What Belmekki et al. report."""
+    trainings = read_records("table5", folder)
     return [
         _identity(),
         Finding("Eq. 7 can be met", "yes", "by dead kernels only (proof)", DIFFER, "5"),
@@ -101,16 +142,12 @@ def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
             USED,
             "3",
         ),
-        *(
-            _training(width, condition, folder)
-            for width, condition in paper.ACCURACY
-            if condition != "baseline"
-        ),
+        *(_training(claim, trainings) for claim in GAINS),
         _wide_network(folder),
         Finding("Figures other than 5", "printed", UNREAD, OPEN, "6"),
         Finding("ResNet-18 and Figure 5", "printed", NOT_RUN, OPEN, "6"),
         _what_algorithm_1_lowers(folder),
-        _cause(folder),
+        *(_training(claim, trainings) for claim in (CAUSE, EXPLANATION)),
     ]
 
 
@@ -121,6 +158,7 @@ def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
     layers = [layer["after"] for layer in base.metrics["layers"].values()]
     first, last = layers[0]["overlap"], layers[-1]["overlap"]
     above = all(layer["overlap"]["low"] > layer["overlap_chance"] for layer in layers)
+    below = any(layer["overlap"]["high"] < layer["overlap_chance"] for layer in layers)
     ratios = [layer["overlap"]["mean"] / layer["overlap_chance"] for layer in layers]
     records = regularized_records(folder)
     dropout = spearman(
@@ -133,21 +171,21 @@ def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
             "Channels overlap significantly",
             "yes",
             f"{min(ratios):.1f} to {max(ratios):.1f} times chance",
-            AGREE if above else DIFFER,
+            AGREE if above else DIFFER if below else INCONCLUSIVE,
             "8",
         ),
         Finding(
             "Overlap varies with depth",
             "yes",
             f"{first['mean']:.3f} in the first layer, {last['mean']:.3f} in the last",
-            AGREE if first["low"] > last["high"] or last["low"] > first["high"] else DIFFER,
+            AGREE if first["low"] > last["high"] or last["low"] > first["high"] else INCONCLUSIVE,
             "8",
         ),
         Finding(
             "Overlap varies with regularisation",
             "yes",
             f"with dropout: ρ = {dropout.rho:+.2f} [{dropout.low:+.2f} to {dropout.high:+.2f}]",
-            AGREE if dropout.low * dropout.high > 0 else DIFFER,
+            AGREE if dropout.low * dropout.high > 0 else INCONCLUSIVE,
             "8",
         ),
         Finding(
@@ -155,7 +193,7 @@ def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
             "yes",
             f"ρ with the gap {gap.rho:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]; at fixed dropout "
             f"{within.rho:+.2f} [{within.low:+.2f} to {within.high:+.2f}]",
-            AGREE if gap.low * gap.high > 0 else DIFFER,
+            AGREE if gap.low * gap.high > 0 else INCONCLUSIVE,
             "8",
         ),
         Finding("Figures and tables", "printed", UNREAD, OPEN, "8"),
@@ -228,33 +266,12 @@ def _variance(percent: float) -> float:
     return 1e4 * share * (1 - share) / EPISODES
 
 
-def _training(width: int, condition: str, folder: Path) -> Finding:
-    """A gain of Table 5, in points of the best test accuracy."""
-    printed = paper.ACCURACY[width, condition] - paper.ACCURACY[width, "baseline"]
-    records = sweep_records(folder)
-    gains = paired_differences(records, condition, "baseline", width, best_test)
-    algorithm = {"init": "Algorithm 1", "regularise": "Algorithm 2"}[condition]
-    what = f"Table 5, {NETWORKS[width]}: {algorithm}"
-    paper_says = f"{printed:+.2f} points"
-    if not gains:
-        return Finding(what, paper_says, NOT_RUN, OPEN, "6")
-    epochs = records[0].settings["epochs"]
-    return Finding(
-        what, paper_says, f"{fmean(gains):+.2f} ({_sample(gains, epochs)})",
-        _verdict(gains, epochs, printed), "6",
-    )  # fmt: skip
-
-
-def _sample(gains: Sequence[float], epochs: int) -> str:
-    return f"{epochs} epochs, {len(gains)} seed{'' if len(gains) == 1 else 's'}"
-
-
-def _verdict(gains: Sequence[float], epochs: int, printed: float) -> str:
-    """Open without enough seeds or epochs; else, does the interval lie on the paper's side?"""
-    bounds = interval(gains)
-    if bounds is None or len(gains) < SEEDS or epochs < EPOCHS:
-        return OPEN
-    return AGREE if min(bound * printed for bound in bounds) > 0 else DIFFER
+def _training(claim: Claim, records: Sequence[Record]) -> Finding:
+    """A claim about trainings, by the rules of :mod:`convsim.verdicts`."""
+    verdict, words = verdict_on(claim, records)
+    says = f"{claim.gain:+.2f} points"
+    says, chapter = (says, "6") if claim in GAINS else (f"yes; then {says}", "7")
+    return Finding(claim.what, says, words, verdict, chapter)
 
 
 def _wide_network(folder: Path) -> Finding:
@@ -279,27 +296,4 @@ def _what_algorithm_1_lowers(folder: Path) -> Finding:
         f"{scale_free[0]:.3f} → {scale_free[1]:.3f}",
         AGREE if scale_free[1] < 0.9 * scale_free[0] else DIFFER,
         "5",
-    )
-
-
-def _cause(folder: Path) -> Finding:
-    """How much of Algorithm 1's gain shrinking alone gives."""
-    records = sweep_records(folder)
-    whole, alone = (
-        paired_differences(records, condition, "baseline", 64, last_training)
-        for condition in ("init", "scale")
-    )
-    what, paper_says = "Algorithm 1 helps by that", "yes"
-    if not (whole and alone):
-        return Finding(what, paper_says, NOT_RUN, OPEN, "7")
-    epochs = records[0].settings["epochs"]
-    decided = len(alone) >= SEEDS and epochs >= EPOCHS
-    by_scale = fmean(alone) > fmean(whole) / 2
-    return Finding(
-        what,
-        paper_says,
-        f"training accuracy {fmean(whole):+.1f} points, {fmean(alone):+.1f} by shrinking alone "
-        f"({_sample(alone, epochs)})",
-        OPEN if not decided else DIFFER if by_scale else AGREE,
-        "7",
     )

@@ -14,13 +14,23 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from convsim.checkpoint import load_checkpoint, save_checkpoint
+from convsim.checkpoint import Underway, load_checkpoint, save_checkpoint
 from convsim.data import Images
-from convsim.history import Epoch, check_finite, measure_layers, short, tensorboard_log
+from convsim.history import (
+    Epoch,
+    Stopped,
+    check_finite,
+    measure_layers,
+    short,
+    tensorboard_log,
+)
 from convsim.similarity import Convolution, convolutional_layers, convolutional_similarity
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
 EVALUATED_AT_ONCE = 2000  # images
+LOOP = 2
+"""Version of the training loop and of its networks, for records: 1 gave the biases before a batch
+normalisation their gradients, which are nothing but rounding, and pooled behind the leaky ReLU."""
 
 
 def minimize_similarity(
@@ -103,6 +113,7 @@ def fit(
     checkpoint: Path | None = None,
     tensorboard: Path | None = None,
     progress: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> list[Epoch]:
     r"""Train a classifier with SGD on the cross-entropy plus :math:`\beta \sum L_{CS}`, in place.
 
@@ -127,6 +138,7 @@ def fit(
             there.
         tensorboard: folder for TensorBoard, which must be installed then.
         progress: show a progress bar.
+        stop: asked after every step; once it says yes, the checkpoint is written and the run left.
 
     Returns:
         A list with one :class:`convsim.history.Epoch` an epoch, those before a stop included.
@@ -135,6 +147,7 @@ def fit(
         ValueError: for settings out of range, or a checkpoint that is damaged or of another run.
         FloatingPointError: if the loss or a weight stops being finite; the message names the
             epoch, the layer and the last finite loss.
+        Stopped: if ``stop`` said yes.
 
     Example:
         >>> from convsim import models
@@ -148,13 +161,16 @@ def fit(
     settings: dict[str, Any] = {
         **{"lr": lr, "batch_size": batch_size, "beta": beta, "weight_decay": weight_decay},
         **{"seed": seed, "precision": precision, "data": train.source, "images": len(train)},
+        "loop": LOOP,
     }
     _check_settings(epochs=epochs, device=device, **settings)
     train, test = train.to(device), test.to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     layers = convolutional_layers(model)
     optimizer = _sgd(model, layers, lr, weight_decay)
-    history = load_checkpoint(checkpoint, model, settings) if checkpoint else []
+    history, underway = (
+        load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
+    )
     if len(history) > epochs:
         raise ValueError(
             f"{checkpoint} holds {len(history)} epochs; expected {epochs} at the most: ask for "
@@ -162,12 +178,18 @@ def fit(
         )
     epochs_so_far = [Epoch(**entry) for entry in history]
     steps = math.ceil(len(train) / batch_size)
+
+    def save(underway: Underway | None = None) -> None:
+        if checkpoint:
+            rows = [asdict(epoch) for epoch in epochs_so_far]
+            save_checkpoint(checkpoint, model, settings, rows, underway)
+
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         tensorboard_log(tensorboard) as log,
         tqdm(
             total=epochs * steps,
-            initial=len(history) * steps,
+            initial=len(history) * steps + len(underway.losses),
             unit="step",
             disable=not progress,
         ) as bar,
@@ -175,28 +197,36 @@ def fit(
         for number in range(len(history) + 1, epochs + 1):
             bar.set_description(f"epoch {number} of {epochs}")
             torch.manual_seed(seed * 1_000_003 + number)
-            started = time.perf_counter()
-            batches = train.batches(batch_size, torch.randperm(len(train), device=device))
+            order = torch.randperm(len(train), device=device)
+            if underway.generator is not None:
+                _set_generator_state(device, underway.generator)
+            batches = train.batches(batch_size, order[len(underway.losses) * batch_size :])
             with _kernels(device, tf32=precision == "tf32"):
-                loss, right = _train(model, batches, optimizer, layers, beta, precision, bar)
+                whole = _train(
+                    model, batches, optimizer, layers, beta, precision, underway, bar, stop
+                )
+            if not whole:
+                underway.generator = _generator_state(device)
+                save(underway)
+                raise Stopped(f"stopped in epoch {number} of {epochs}")
+            loss = torch.tensor(underway.losses)
             check_finite(loss, model, layers, number)
-            seconds = time.perf_counter() - started
             epoch = Epoch(
                 epoch=number,
                 loss=short(loss.mean()),
-                train_accuracy=short(100 * right / len(train)),
+                train_accuracy=short(100 * sum(underway.right) / len(train)),
                 test_accuracy=short(evaluate(model, test, precision=precision)),
-                seconds=short(seconds),
+                seconds=short(underway.seconds),
                 **measure_layers(layers),
             )
+            underway = Underway()
             epochs_so_far.append(epoch)
             bar.set_postfix_str(
                 f"loss {epoch.loss:.3f}, accuracy {epoch.train_accuracy:.1f} % in training, "
                 f"{epoch.test_accuracy:.1f} % in test"
             )
             log(epoch)
-            if checkpoint:
-                save_checkpoint(checkpoint, model, settings, [asdict(e) for e in epochs_so_far])
+            save()
     return epochs_so_far
 
 
@@ -233,12 +263,16 @@ def _train(
     layers: Sequence[tuple[str, Convolution]],
     beta: float,
     precision: str,
+    underway: Underway,
     bar: tqdm,
-) -> tuple[Tensor, int]:
-    """One pass: the loss of each step, and how many images were classified rightly."""
+    stop: Callable[[], bool] | None,
+) -> bool:
+    """The rest of an epoch, noted in ``underway``; whether it came to its end."""
+    started = time.perf_counter()
     model.train()
     # They stay on the device: asking for a number after every step would make a GPU wait.
     losses, right = [], []
+    whole = True
     for batch, labels in batches:
         # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
         with _autocast(batch.device, precision):
@@ -252,7 +286,26 @@ def _train(
         loss.backward()
         optimizer.step()
         bar.update()
-    return torch.stack(losses), int(torch.stack(right).sum())
+        if stop is not None and stop():
+            whole = False
+            break
+    if losses:
+        underway.losses += torch.stack(losses).tolist()
+        underway.right += torch.stack(right).tolist()
+    underway.seconds += time.perf_counter() - started
+    return whole
+
+
+def _generator_state(device: torch.device) -> Tensor:
+    """Of the generator that dropout draws from."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_generator_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)
 
 
 def _total_similarity(layers: Sequence[tuple[str, Convolution]]) -> Tensor:

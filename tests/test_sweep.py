@@ -55,7 +55,7 @@ def one_thread() -> Iterator[None]:
 
 
 def rows(*conditions: str, seeds: int = 1, epochs: int = 2, **changed: Any) -> list[Any]:
-    planned = sweep.plan(
+    planned = plan.selected(
         conditions=conditions or tuple(CONDITIONS),
         widths=(WIDTH,),
         seeds=seeds,
@@ -108,7 +108,7 @@ def by_condition(folder: Path, seed: int = 0) -> dict[str, Record]:
 
 
 def test_plan_is_that_of_the_book() -> None:
-    planned = sweep.plan()
+    planned = plan.selected()
     assert len(planned) == len(set(planned)) == 8 * 2 * 5 + 1
     assert Counter(row.width for row in planned) == {64: 40, 128: 40, 512: 1}
     assert Counter(row.condition for row in planned if row.width == 64) == dict.fromkeys(
@@ -182,13 +182,13 @@ def test_regularised_weights_are_less_similar(swept: Path) -> None:
 
 
 def test_standing_tells_done_from_missing(swept: Path) -> None:
-    lines = list(sweep.standing(rows("baseline", "init", seeds=2), swept))
+    lines = list(standing(rows("baseline", "init", seeds=2), swept))
     done = r"done     2 epochs of digits, "
     assert lines[0].startswith("baseline, width 4, seed 0, 2 epochs ") and done in lines[0]
     assert done in lines[1] and done in lines[2]
     assert lines[3].startswith("init, width 4, seed 1, 2 epochs ") and lines[3].endswith("missing")
     # A shorter run is shown, and counts as missing.
-    (line,) = sweep.standing(rows("baseline", epochs=3), swept)
+    (line,) = standing(rows("baseline", epochs=3), swept)
     assert "  missing  2 epochs of digits, " in line
 
 
@@ -411,7 +411,7 @@ def test_a_diverged_run_is_recorded_and_stops_no_other(tmp_path: Path) -> None:
     assert chain.endswith(diverged["diverged"])
     for condition in ("baseline", "learning-rate"):
         assert "top_test_accuracy" in records[condition].metrics
-    lines = list(sweep.standing(rows("baseline", "decay"), tmp_path))
+    lines = list(standing(rows("baseline", "decay"), tmp_path))
     assert [line.endswith(", diverged") for line in lines] == [False, True]
     before = contents(tmp_path)
     run(rows("baseline", "regularise", "decay", "learning-rate", beta=1e30), tmp_path)

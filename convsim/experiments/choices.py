@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -11,14 +14,21 @@ import torch
 from convsim.data import Images
 from convsim.experiments.cifar10 import TrainingSettings, measure
 
-LEARNING_RATES = (0.01, 0.03, 0.1, 0.3)
+LEARNING_RATES, SHORT = (0.01, 0.03, 0.1, 0.3, 1.0), 10  # epochs
 NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
 
 
 def choose_learning_rate(
-    settings: TrainingSettings, train: Images, *, checkpoint: Path, progress: bool = True
+    settings: TrainingSettings,
+    train: Images,
+    *,
+    checkpoint: Path,
+    progress: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Find the best of ``LEARNING_RATES`` on a tenth of the training images, which is held out.
+
+    Each rate is tried for ``SHORT`` epochs, or those of the run if they are fewer.
 
     Returns:
         The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each rate,
@@ -29,13 +39,20 @@ def choose_learning_rate(
         train.subset(index.to(train.pixels.device))
         for index in (shuffle[: len(train) // 10], shuffle[len(train) // 10 :])
     )
+    settings = replace(settings, epochs=min(settings.epochs, SHORT))
     tried: list[dict[str, Any]] = []
     for rate in LEARNING_RATES:
         place = checkpoint.with_suffix(f".{rate}.safetensors")
         row: dict[str, Any] = {"lr": rate, "accuracy": None}
         try:
             metrics, _ = measure(
-                settings, rest, held_out, choice=rate, checkpoint=place, progress=progress
+                settings,
+                rest,
+                held_out,
+                choice=rate,
+                checkpoint=place,
+                progress=progress,
+                stop=stop,
             )
             row["accuracy"] = metrics["top_test_accuracy"]
         except FloatingPointError as error:
@@ -45,7 +62,12 @@ def choose_learning_rate(
     if not finished:
         raise FloatingPointError(f"every learning rate of {LEARNING_RATES} diverged")
     best = max(finished, key=lambda row: row["accuracy"])
-    return {"choice": best["lr"], "images_held_out": len(held_out), "tried": tried}
+    return {
+        "choice": best["lr"],
+        "epochs": settings.epochs,
+        "images_held_out": len(held_out),
+        "tried": tried,
+    }
 
 
 def choose_weight_decay(
@@ -56,11 +78,12 @@ def choose_weight_decay(
     target: dict[str, Any],
     checkpoint: Path,
     progress: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Find the weight decay with which training ends at the weight norm of Algorithm 2.
 
-    The norm falls as the decay grows. The search starts from the strength that equals Algorithm
-    2's pull at its end and interpolates between the logarithms of both.
+    The norm falls as the decay grows. The search starts from the mean strength of Algorithm 2's
+    pull over the epochs and interpolates between the logarithms of both.
 
     Args:
         settings: a run with the condition ``decay``.
@@ -69,19 +92,26 @@ def choose_weight_decay(
         target: the metrics of the run with Algorithm 2.
         checkpoint: file from whose name those of the attempts' checkpoints are made.
         progress: show progress.
+        stop: as for :func:`convsim.training.fit`.
 
     Returns:
         The metrics ``choice``, and in ``tried`` what each attempt came to.
     """
     goal = _last_norm(target)
     # L_CS has degree 4: along the weights its gradient is 4 L_CS / ‖w‖² times the weights.
-    similarity = sum(layer[-1] for layer in target["epochs"]["similarity"].values())
-    decay = 4 * settings.beta * similarity / goal**2
+    similarities, norms = (
+        zip(*target["epochs"][key].values(), strict=True) for key in ("similarity", "norm")
+    )
+    pulls = [
+        4 * settings.beta * sum(of_layers) / math.hypot(*lengths) ** 2
+        for of_layers, lengths in zip(similarities, norms, strict=True)
+    ]
+    decay = fmean(pulls)
     tried: list[dict[str, float]] = []
     while len(tried) < ATTEMPTS:
         place = checkpoint.with_suffix(f".{len(tried)}.safetensors")
         metrics, _ = measure(
-            settings, train, test, choice=decay, checkpoint=place, progress=progress
+            settings, train, test, choice=decay, checkpoint=place, progress=progress, stop=stop
         )
         norm = _last_norm(metrics)
         tried.append({"decay": decay, "norm": norm})

@@ -24,27 +24,36 @@ from convsim.overlap import (
 from convsim.similarity import convolutional_layers
 
 SIDES = ("before", "after")
-"""A layer's channels before and after the non-linearity: what LeakyReLU gets, and what it gives."""
+"""A layer's channels before and after the non-linearity, both at full size, before pooling."""
 
 
 def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[str, str], Tensor]:
-    """What every LeakyReLU gets and gives for some test images, by its convolution's name."""
+    """What every block's LeakyReLU means for some test images, by its convolution's name.
+
+    The blocks pool first, which is the same in the end; the maps here are those of the batch
+    normalisation, and LeakyReLU of them.
+    """
     images = test.normalized(spread(len(test), count, test.pixels.device))
     model = with_statistics_of(model, images)
     outputs: dict[tuple[str, str], Tensor] = {}
-    activations = [module for module in model.modules() if isinstance(module, nn.LeakyReLU)]
     names = [name for name, _ in convolutional_layers(model)]
-    for name, activation in zip(names, activations, strict=True):
+    modules = list(model.modules())
+    normalizations = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
+    activations = [module for module in modules if isinstance(module, nn.LeakyReLU)]
+    for name, normalization, activation in zip(names, normalizations, activations, strict=True):
 
-        def before(_: nn.Module, inputs: tuple[Tensor], name: str = name) -> None:
-            outputs[name, "before"] = inputs[0].clone()  # it is about to be changed in place
-
-        def after(_: nn.Module, __: object, output: Tensor, name: str = name) -> None:
-            outputs[name, "after"] = output.clone()
+        def keep(
+            _: nn.Module,
+            __: object,
+            output: Tensor,
+            name: str = name,
+            slope: float = activation.negative_slope,
+        ) -> None:
+            outputs[name, "before"] = output
+            outputs[name, "after"] = nn.functional.leaky_relu(output, slope)
 
         # The model is a copy, so nobody else will meet these hooks.
-        activation.register_forward_pre_hook(before)
-        activation.register_forward_hook(after)
+        normalization.register_forward_hook(keep)
 
     with torch.no_grad():
         model(images)

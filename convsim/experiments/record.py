@@ -10,15 +10,17 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from convsim.files import write_atomically
+
+Settings = TypeVar("Settings")
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 """Where the book's own records lie, inside the package so that Colab has them too."""
@@ -53,9 +55,33 @@ class Record:
     hardware: str
 
 
+def added(default: Any, *, before: Any) -> Any:
+    """A field of settings that older records do not have, because ``before`` went without saying.
+
+    Settings with that value are stored, and their records named, as if the field did not exist.
+    """
+    return field(default=default, metadata={"before": before})
+
+
+def stored(settings: Any) -> dict[str, Any]:
+    """Settings (a frozen dataclass, perhaps with others inside) as a record holds them."""
+    values = {f.name: getattr(settings, f.name) for f in fields(settings)}
+    return {
+        f.name: stored(values[f.name]) if is_dataclass(values[f.name]) else values[f.name]
+        for f in fields(settings)
+        if "before" not in f.metadata or values[f.name] != f.metadata["before"]
+    }
+
+
+def restored(kind: type[Settings], settings: Mapping[str, Any]) -> Settings:
+    """The settings that a record holds; fields that were added later have their earlier value."""
+    before = {f.name: f.metadata["before"] for f in fields(kind) if "before" in f.metadata}  # type: ignore[arg-type]
+    return kind(**{**before, **settings})
+
+
 def record_path(experiment: str, settings: Any, folder: Path = RESULTS) -> Path:
     """Path of the record of ``settings`` (a frozen dataclass): experiment and hash of settings."""
-    canonical = json.dumps(asdict(settings), sort_keys=True, allow_nan=False)
+    canonical = json.dumps(stored(settings), sort_keys=True, allow_nan=False)
     digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
     return folder / f"{experiment}-{digest}.json"
 
@@ -83,7 +109,7 @@ def make_record(
     """
     return Record(
         experiment=experiment,
-        settings=asdict(settings),
+        settings=stored(settings),
         metrics=dict(metrics),
         data=data,
         started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),

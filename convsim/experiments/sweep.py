@@ -1,39 +1,34 @@
-"""Many trainings: which runs a sweep has, in which order, on how many processes or machines."""
+"""Many trainings: which runs a sweep has, what each needs, and what becomes of them."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import safetensors.torch
 import torch
-from tqdm.auto import tqdm
 
 from convsim.data import Images, cifar10, digits
 from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, measure
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, measure, settings_of
 from convsim.experiments.record import (
     RESULTS,
     Record,
     command_line,
     make_record,
     read_record,
-    read_records,
     record_path,
     save_record,
 )
+from convsim.experiments.runner import alone_in, stopping, work_through
 from convsim.files import write_atomically
 from convsim.models import ShallowCNN
 
-WIDEST = 512
-WIDTHS, SEEDS, EPOCHS = (64, 128, WIDEST), 5, 100
-RECORDS, CHOICES = "table5", "table5choice"
+RECORDS, CHOICES, CHECKPOINTS = "table5", "table5choice", ".checkpoints"
 KEPT_WIDTH, KEPT_AS = 64, ".safetensors"
 KEPT = ("baseline", "init", "scale", "scale-free")
 """Conditions whose network of width 64 and seed 0 is kept beside its record."""
@@ -77,24 +72,6 @@ class Machine:
     command: str = field(default_factory=command_line)
 
 
-def plan(
-    *,
-    conditions: Sequence[str] = tuple(CONDITIONS),
-    widths: Sequence[int] = WIDTHS,
-    seeds: int = SEEDS,
-    epochs: int = EPOCHS,
-    data: str = "CIFAR-10",
-    precision: str = "bfloat16",
-) -> list[TrainingSettings]:
-    """The runs of a sweep; width 512 is the paper's one baseline with one seed."""
-    return [
-        TrainingSettings(condition, width, seed, epochs, data, precision)
-        for width in widths
-        for condition in (conditions if width != WIDEST else ("baseline",))
-        for seed in range(seeds if width != WIDEST else 1)
-    ]
-
-
 def run(
     rows: Sequence[TrainingSettings],
     machine: Machine,
@@ -103,7 +80,7 @@ def run(
     cluster: str | None = None,
     progress: bool = True,
 ) -> None:
-    """Run and record what has no record yet; continue what was stopped.
+    """Run and record what has no record yet, in the order of the rows; continue what was stopped.
 
     Args:
         rows: the runs.
@@ -111,24 +88,34 @@ def run(
         jobs: processes side by side.
         cluster: address of a Dask scheduler; its workers read the data from the same path.
         progress: show a progress bar.
+
+    Raises:
+        ValueError: if another process is at work in the folder.
+        Stopped: if SIGTERM or Ctrl-C came.
     """
-    for stage in _stages(rows):
-        missing = [task for task in stage if not _path(task, machine.folder).exists()]
-        calls = [
-            joblib.delayed(perform)(task, machine, _given(task, machine.folder)) for task in missing
-        ]
-        with (
-            _backend(cluster),
-            tqdm(total=len(missing), unit="run", disable=not (progress and missing)) as bar,
-        ):
-            parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-            for task, record, network in parallel(calls):
-                if network is not None:
-                    write_atomically(_path(task, machine.folder).with_suffix(KEPT_AS), network)
-                save_record(record, task, machine.folder)
-                for left in _checkpoint(task, machine.folder).parent.glob(f"{_stem(task)}.*"):
-                    left.unlink()
-                bar.update()
+
+    def recorded(task: Task | None) -> bool:
+        return task is None or path_of(task, machine.folder).exists()
+
+    def finish(result: tuple[Task, Record, bytes | None]) -> None:
+        task, record, network = result
+        if network is not None:
+            write_atomically(path_of(task, machine.folder).with_suffix(KEPT_AS), network)
+        save_record(record, task, machine.folder)
+        for left in checkpoint_of(task, machine.folder).parent.glob(f"{_stem(task)}.*"):
+            left.unlink()
+
+    with alone_in(machine.folder / CHECKPOINTS):
+        work_through(
+            [task for task in tasks_of(rows) if not recorded(task)],
+            perform,
+            lambda task: (task, machine, _given(task, machine.folder)),
+            finish,
+            ready=lambda task: recorded(_needs(task)),
+            jobs=jobs,
+            cluster=cluster,
+            progress=progress,
+        )
 
 
 def perform(
@@ -147,8 +134,12 @@ def perform(
     """
     started = datetime.now(timezone.utc)
     train, test = load(machine.data_dir, machine.device)
-    checkpoint = _checkpoint(task, machine.folder)
-    options: dict[str, Any] = {"checkpoint": checkpoint, "progress": machine.progress}
+    checkpoint = checkpoint_of(task, machine.folder)
+    options: dict[str, Any] = {
+        "checkpoint": checkpoint,
+        "progress": machine.progress,
+        "stop": stopping,
+    }
     network = None
     metrics: dict[str, Any]
     try:
@@ -160,7 +151,7 @@ def perform(
             metrics, model = measure(task, train, test, choice=choice, tensorboard=board, **options)
             if task.width == KEPT_WIDTH and task.seed == 0 and task.condition in KEPT:
                 network = _compressed(model, task)
-        elif task.run.condition == "learning-rate":
+        elif CONDITIONS[task.run.condition].chosen == "lr":
             metrics = choose_learning_rate(task.run, train, **options)
         else:
             assert given is not None
@@ -188,7 +179,7 @@ def load(data_dir: Path | None, device: str) -> tuple[Images, Images]:
 
 def network_path(record: Record, folder: Path = RESULTS) -> Path:
     """Where the network of a training lies, if it is kept."""
-    return _path(TrainingSettings(**record.settings), folder).with_suffix(KEPT_AS)
+    return path_of(settings_of(record), folder).with_suffix(KEPT_AS)
 
 
 def load_network(record: Record, folder: Path = RESULTS) -> ShallowCNN:
@@ -200,7 +191,7 @@ def load_network(record: Record, folder: Path = RESULTS) -> ShallowCNN:
     path = network_path(record, folder)
     if not path.exists():
         raise ValueError(
-            f"no network is kept for {TrainingSettings(**record.settings)}; expected a condition "
+            f"no network is kept for {settings_of(record)}; expected a condition "
             f"of {', '.join(KEPT)}, width {KEPT_WIDTH} and seed 0: run `convsim run table5`"
         )
     weights = safetensors.torch.load_file(path)
@@ -224,86 +215,44 @@ def _needs(task: Task) -> Task | None:
     if isinstance(task, ChoiceSettings):
         tuned = task.run
         return replace(tuned, condition="regularise") if tuned.condition == "decay" else None
-    if task.condition in ("decay", "learning-rate"):
-        return ChoiceSettings(replace(task, seed=0))
-    return None
+    # One search for all seeds, and for all conditions that want the same number.
+    searches = {"weight_decay": "decay", "lr": "learning-rate"}
+    chosen = CONDITIONS[task.condition].chosen
+    if chosen is None:
+        return None
+    return ChoiceSettings(replace(task, seed=0, condition=searches[chosen]))
 
 
-def _stages(rows: Sequence[TrainingSettings]) -> list[list[Task]]:
-    """The rows and what they need: a task stands in a later stage than the one it needs."""
-    depths: dict[Task, int] = {}
+def tasks_of(rows: Sequence[TrainingSettings]) -> list[Task]:
+    """The rows in their order, each after what it needs."""
+    found: dict[Task, None] = {}
 
-    def depth(task: Task) -> int:
-        if task not in depths:
-            need = _needs(task)
-            depths[task] = 0 if need is None else depth(need) + 1
-        return depths[task]
+    def add(task: Task) -> None:
+        if (need := _needs(task)) is not None:
+            add(need)
+        found.setdefault(task)
 
-    deepest = max(map(depth, rows), default=-1)
-    return [[task for task in depths if depths[task] == stage] for stage in range(deepest + 1)]
+    for row in rows:
+        add(row)
+    return list(found)
 
 
 def _given(task: Task, folder: Path) -> dict[str, Any] | None:
     need = _needs(task)
-    return None if need is None else read_record(_path(need, folder)).metrics
+    return None if need is None else read_record(path_of(need, folder)).metrics
 
 
 def _name(task: Task) -> str:
     return RECORDS if isinstance(task, TrainingSettings) else CHOICES
 
 
-def _path(task: Task, folder: Path) -> Path:
+def path_of(task: Task, folder: Path) -> Path:
     return record_path(_name(task), task, folder)
 
 
 def _stem(task: Task) -> str:
-    return _path(task, Path()).stem
+    return path_of(task, Path()).stem
 
 
-def _checkpoint(task: Task, folder: Path) -> Path:
-    return folder / ".checkpoints" / f"{_stem(task)}.safetensors"
-
-
-@contextlib.contextmanager
-def _backend(cluster: str | None) -> Iterator[None]:
-    """Processes of this machine, or the workers of a Dask scheduler."""
-    if cluster is None:
-        yield
-        return
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ImportError(
-            "Dask is not installed; expected it for a cluster: run `pip install "
-            "'convsim[cluster]'`, or leave --cluster out"
-        ) from error
-    with Client(cluster), joblib.parallel_config("dask"):
-        yield
-
-
-def standing(rows: Sequence[TrainingSettings], folder: Path = RESULTS) -> Iterator[str]:
-    """A line for each run: its record, the longest shorter one, or that there is none.
-
-    For a run on CIFAR-10 a copy of it counts, too, and the line says so.
-    """
-    records = read_records(RECORDS, folder)
-    for row in rows:
-        alike = [
-            record
-            for record in records
-            if record.settings["data"].startswith(row.data)
-            and all(record.settings[key] == getattr(row, key) for key in _SAME)
-        ]
-        best = max(alike, key=lambda record: record.settings["epochs"], default=None)
-        if best is None:
-            note = "missing"
-        else:
-            epochs = best.settings["epochs"]
-            done = "done   " if epochs >= row.epochs else "missing"
-            note = f"{done}  {epochs} epochs of {best.settings['data']}, {best.hardware}"
-            if "diverged" in best.metrics:
-                note += ", diverged"
-        yield f"{str(row):<44}  {note}"
-
-
-_SAME = ("condition", "width", "seed")
+def checkpoint_of(task: Task, folder: Path) -> Path:
+    return folder / CHECKPOINTS / f"{_stem(task)}.safetensors"

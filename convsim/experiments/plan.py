@@ -1,0 +1,208 @@
+"""Which trainings the book needs, in which order, and how far they are.
+
+The order was fixed before the first of these runs: what decides most for its cost comes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from convsim.checkpoint import read_history
+from convsim.experiments import sweep
+from convsim.experiments.choices import LEARNING_RATES, SHORT
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, settings_of
+from convsim.experiments.record import RESULTS, read_records
+from convsim.experiments.runner import is_running
+from convsim.models import ShallowCNN
+
+CNN1, CNN2, WIDEST = 64, 128, 512
+WIDTHS, SEEDS, EPOCHS = (CNN1, CNN2, WIDEST), 5, 100
+BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that answer a question together.
+
+    Attributes:
+        question: what they are for.
+        runs: in the order in which they start.
+    """
+
+    question: str
+    runs: tuple[TrainingSettings, ...]
+
+
+def _group(
+    question: str, conditions: Sequence[str], seeds: Sequence[int], width: int = CNN1
+) -> Group:
+    # Seed by seed: differences are paired.
+    runs = [TrainingSettings(c, width, seed, EPOCHS) for seed in seeds for c in conditions]
+    return Group(question, tuple(runs))
+
+
+BOOK = (
+    _group("Does Algorithm 1 help, and is it its scale?", ("baseline", "init", "scale"), range(3)),
+    _group("Does Algorithm 2 help?", ("regularise",), range(3)),
+    _group("Would a learning rate or weight decay do?", ("learning-rate", "decay"), range(3)),
+    _group("Does lower similarity help?", ("scale-free", *BANDS, "both"), range(3)),
+    _group("And in CNN2?", ("baseline", "init", "scale", "regularise"), range(1), CNN2),
+    _group("More seeds for CNN1", tuple(CONDITIONS), range(3, SEEDS)),
+    _group("What does width alone buy?", ("baseline",), range(1), WIDEST),
+)
+"""The book's plan."""
+
+
+def planned(data: str = "CIFAR-10") -> list[TrainingSettings]:
+    """All runs of the book's plan on some data, given in words."""
+    return [replace(run, data=data) for group in BOOK for run in group.runs]
+
+
+def selected(
+    *,
+    conditions: Sequence[str] = tuple(CONDITIONS),
+    widths: Sequence[int] = WIDTHS,
+    seeds: int = SEEDS,
+    epochs: int = EPOCHS,
+    data: str = "CIFAR-10",
+    precision: str = "bfloat16",
+) -> list[TrainingSettings]:
+    """Every condition with every width and seed; width 512 is the paper's one baseline."""
+    return [
+        TrainingSettings(condition, width, seed, epochs, data, precision)
+        for width in widths
+        for condition in (conditions if width != WIDEST else ("baseline",))
+        for seed in range(seeds if width != WIDEST else 1)
+    ]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a run is.
+
+    Attributes:
+        run: its settings, with the data that it was found on.
+        state: ``"done"``, ``"running"``, ``"stopped"`` or ``"missing"``.
+        epochs: epochs done.
+        note: data and hardware of a record, in words.
+    """
+
+    run: TrainingSettings
+    state: str
+    epochs: int = 0
+    note: str = ""
+
+    def __str__(self) -> str:
+        far = f"{self.epochs} of {self.run.epochs} epochs" if self.epochs else ""
+        return f"{str(self.run):<48}  {self.state:<8} {far:<18} {self.note}".rstrip()
+
+
+def standing(rows: Sequence[TrainingSettings], folder: Path = RESULTS) -> list[Standing]:
+    """How far each run is: by its record, by its checkpoint, or by a record of fewer epochs.
+
+    For a run on CIFAR-10 one on a copy of it counts, too.
+    """
+    records = [(settings_of(r), r) for r in read_records(sweep.RECORDS, folder)]
+    underway = _underway(folder)
+    busy = is_running(folder / sweep.CHECKPOINTS)
+
+    def stand(row: TrainingSettings) -> Standing:
+        best = Standing(row, "missing")
+        for settings, record in records:
+            if (
+                settings.data.startswith(row.data)
+                and settings.epochs > best.epochs
+                and (replace(settings, data=row.data, epochs=row.epochs) == row)
+            ):
+                note = f"{settings.data}, {record.hardware}"
+                note += ", diverged" if "diverged" in record.metrics else ""
+                state = "done" if settings.epochs >= row.epochs else "missing"
+                best = Standing(replace(row, data=settings.data), state, settings.epochs, note)
+        if best.state != "done":
+            for data in {data for data, _ in underway.values() if data.startswith(row.data)}:
+                stem = sweep.checkpoint_of(replace(row, data=data), folder).stem
+                if stem in underway:
+                    state = "running" if busy else "stopped"
+                    best = Standing(replace(row, data=data), state, len(underway[stem][1]), data)
+        return best
+
+    return [stand(row) for row in rows]
+
+
+def report(rows: Sequence[TrainingSettings] | None = None, folder: Path = RESULTS) -> Iterator[str]:
+    """Lines for a reader: some runs, or the book's plan group by group, and the time they take."""
+    groups = BOOK if rows is None else (Group("", tuple(rows)),)
+    for number, group in enumerate(groups, start=1):
+        if rows is None:
+            yield f"{number}. {group.question}"
+        yield from map(str, standing(group.runs, folder))
+    found = standing([run for group in groups for run in group.runs], folder)
+    states = [each.state for each in found]
+    counts = ", ".join(f"{states.count(s)} {s}" for s in dict.fromkeys(states))
+    hours = hours_left(found, folder)
+    if "done" in states and hours == 0:
+        yield f"{counts}: nothing is left to run."
+    elif hours is None:
+        yield f"{counts}. How long the rest takes is known after the first epoch."
+    else:
+        yield (
+            f"{counts}. The rest takes one process about {hours:.0f} hours, as fast as the epochs "
+            "under way here."
+        )
+
+
+def hours_left(found: Sequence[Standing], folder: Path = RESULTS) -> float | None:
+    """Hours of one process for what is not done, from the seconds of the epochs under way.
+
+    A width that has none is taken to cost in proportion to its number of parameters. None if no
+    epoch is under way although something is left.
+    """
+    left = [each for each in found if each.state != "done"]
+    if not left:
+        return 0.0
+    seconds = {width: median(values) for width, values in _seconds(found, folder).items() if values}
+    if not seconds:
+        return None
+    known = max(seconds)
+    rate = seconds[known] / _parameters(known)
+    total = sum(
+        (each.run.epochs - (each.epochs if each.state != "missing" else 0))
+        * seconds.get(each.run.width, rate * _parameters(each.run.width))
+        for each in left
+    )
+    searches = {
+        task
+        for task in sweep.tasks_of([each.run for each in left])
+        if isinstance(task, sweep.ChoiceSettings) and not sweep.path_of(task, folder).exists()
+    }
+    for task in searches:
+        # Of the decay's search, as many attempts as it usually takes.
+        tried = len(LEARNING_RATES) * SHORT if task.run.condition == "learning-rate" else 3 * EPOCHS
+        total += tried * seconds.get(task.run.width, rate * _parameters(task.run.width))
+    return total / 3600
+
+
+def _underway(folder: Path) -> dict[str, tuple[str, list[float]]]:
+    """Data and seconds of the epochs that every checkpoint holds, by the stem of its name."""
+    found = {}
+    for path in sorted((folder / sweep.CHECKPOINTS).glob("*.safetensors")):
+        settings, epochs = read_history(path)
+        found[path.stem] = settings["data"], [epoch["seconds"] for epoch in epochs]
+    return found
+
+
+def _seconds(found: Sequence[Standing], folder: Path) -> dict[int, list[float]]:
+    """Seconds of every epoch under way, by width."""
+    underway = _underway(folder)
+    seconds: dict[int, list[float]] = {}
+    for each in found:
+        stem = sweep.checkpoint_of(each.run, folder).stem
+        seconds.setdefault(each.run.width, []).extend(underway.get(stem, ("", []))[1])
+    return seconds
+
+
+def _parameters(width: int) -> int:
+    return sum(p.numel() for p in ShallowCNN(width).parameters())

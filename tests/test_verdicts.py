@@ -1,0 +1,270 @@
+"""Verdicts on trainings: where an interval lies, and which records may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+import pytest
+
+from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.record import read_records, write_record
+from convsim.training_tables import best_test, sweep_records
+from convsim.verdicts import (
+    AGREE,
+    DIFFER,
+    INCONCLUSIVE,
+    NOT_RUN,
+    OPEN,
+    OUTCOMES,
+    SIGNS,
+    Claim,
+    compare,
+    judge,
+    verdict_on,
+)
+
+CLAIM = Claim(
+    what="Algorithm 1",
+    quantity="best test accuracy",
+    measure=best_test,
+    condition="init",
+    control="baseline",
+    width=64,
+    gain=4.5,
+)
+COPY = "CIFAR-10 (JPEG copy)"
+CLEAN = (4.4, 4.5, 4.7)  # gains that agree
+
+
+@dataclass(frozen=True)
+class Extended(TrainingSettings):
+    """Settings of a later day, with a field that old records lack."""
+
+    added: int = 1
+
+
+def write(folder: Path, settings: TrainingSettings, accuracy: float | None) -> None:
+    """A record of a run with this best accuracy; None for one that diverged."""
+    metrics: dict[str, Any] = {"top_test_accuracy": accuracy}
+    if accuracy is None:
+        metrics = {"diverged": "epoch 1"}
+    started = datetime.now(timezone.utc)
+    write_record("table5", settings, metrics, data="x", started=started, folder=folder)
+
+
+def write_pairs(folder: Path, gains: Sequence[float | None], settings: TrainingSettings) -> None:
+    """Both conditions of ``CLAIM``, a pair for each gain; None where Algorithm 1 diverged."""
+    for seed, gain in enumerate(gains):
+        level = 70.0 + seed
+        write(folder, replace(settings, condition="baseline", seed=seed), level)
+        accuracy = None if gain is None else level + gain
+        write(folder, replace(settings, condition="init", seed=seed), accuracy)
+
+
+def on(folder: Path, claim: Claim = CLAIM) -> tuple[str, str]:
+    return verdict_on(claim, read_records("table5", folder))
+
+
+BASE = TrainingSettings("baseline")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "outcome", "verdict"),
+    [
+        (-0.3, 0.4, "no gain", DIFFER),
+        (-1.0, 1.0, "no gain", DIFFER),
+        (0.2, 0.9, "no gain", DIFFER),  # zero is excluded, and yet there is no gain to speak of
+        (-0.9, -0.2, "no gain", DIFFER),
+        (-1.1, -0.1, "the opposite", DIFFER),
+        (-9.0, -3.0, "the opposite", DIFFER),
+        (-1.1, 0.0, "zero is not excluded, the claimed size is", INCONCLUSIVE),
+        (-0.3, 2.0, "zero is not excluded, the claimed size is", INCONCLUSIVE),
+        (0.0, 1.1, "zero is not excluded, the claimed size is", INCONCLUSIVE),
+        (-0.1, 3.5, "zero is not excluded", INCONCLUSIVE),
+        (-5.0, 12.0, "zero is not excluded", INCONCLUSIVE),
+        (0.1, 1.1, "smaller", DIFFER),
+        (2.0, 3.49, "smaller", DIFFER),
+        (0.1, 3.5, "the claimed size", AGREE),
+        (4.5, 4.5, "the claimed size", AGREE),
+        (0.1, 12.0, "the claimed size", AGREE),
+        (5.5, 7.0, "the claimed size", AGREE),
+        (5.51, 7.0, "larger", DIFFER),
+    ],
+)
+def test_where_an_interval_lies(low: float, high: float, outcome: str, verdict: str) -> None:
+    assert compare(low, high, claimed=4.5, margin=1.0) == outcome
+    assert OUTCOMES[outcome] == verdict
+    assert compare(-high, -low, claimed=-4.5, margin=1.0) == outcome, "a claimed loss is mirrored"
+
+
+def test_the_rules_are_exhaustive_and_exclusive() -> None:
+    """The three verdicts as the page words them: of every interval exactly one is true."""
+    g, m = 4.5, 1.0
+    ends = np.arange(-8, 13) / 2
+    found = set()
+    for low in ends:
+        for high in ends[ends >= low]:
+            within, contains_zero = -m <= low and high <= m, low <= 0 <= high
+            rules = {
+                DIFFER: within or high < 0 or (low > 0 and not low - m <= g <= high + m),
+                INCONCLUSIVE: contains_zero and not within,
+                AGREE: low > 0 and not within and low - m <= g <= high + m,
+            }
+            true = [verdict for verdict, holds in rules.items() if holds]
+            outcome = compare(low, high, claimed=g, margin=m)
+            assert true == [OUTCOMES[outcome]], (low, high)
+            found.add(outcome)
+    assert found == set(OUTCOMES)
+    assert set(SIGNS) >= set(OUTCOMES.values())
+
+
+def test_differences_are_judged_by_students_interval() -> None:
+    # Half an interval of three differences is 4.303 deviations over the root of 3: 2.484 each.
+    assert judge([3.5, 4.5, 5.5], 4.5, 1.0) == AGREE  # 2.02 to 6.98
+    assert judge([2.5, 4.5, 6.5], 4.5, 1.0) == INCONCLUSIVE  # -0.47 to 9.47
+    assert judge([-0.4, 0.0, 0.4], 4.5, 1.0) == DIFFER  # -0.99 to 0.99
+    assert judge([-0.5, 0.0, 0.5], 4.5, 1.0) == INCONCLUSIVE  # -1.24 to 1.24
+    assert judge([4.5, 4.5, 4.5], 4.5, 1.0) == AGREE
+    assert judge([0.0, 0.0], 4.5, 1.0) == DIFFER
+    assert judge([4.5], 4.5, 1.0) == judge([], 4.5, 1.0) == OPEN
+
+
+def test_verdicts_are_seldom_wrong() -> None:
+    """2,000 draws of three seeds; calling every interval with zero "differ" fails in 45 %."""
+    random = np.random.default_rng(0)
+
+    def share(verdict: str, gain: float, deviation: float) -> float:
+        draws = random.normal(gain, deviation, (2000, 3))
+        return fmean(judge(list(map(float, row)), 4.5, 1.0) == verdict for row in draws)
+
+    assert share(DIFFER, 4.5, 2.0) < 0.05
+    assert share(AGREE, 0.0, 0.5) < 0.05
+    # And they say something where there is something to say.
+    assert share(AGREE, 4.5, 0.5) > 0.9
+    assert share(DIFFER, 0.0, 0.2) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict", "words"),
+    [
+        (CLEAN, AGREE, "the claimed size: +4.53 [+4.15 to +4.91]; 100 epochs, 3 seeds"),
+        ((0.1, 0.0, -0.1), DIFFER, "no gain: +0.00 [-0.25 to +0.25]; 100 epochs, 3 seeds"),
+        ((-3.0, -3.1, -2.9), DIFFER, "the opposite: -3.00 [-3.25 to -2.75]"),
+        ((2.0, 2.1, 1.9), DIFFER, "smaller: +2.00 [+1.75 to +2.25]"),
+        ((8.0, 8.1, 7.9), DIFFER, "larger: +8.00 [+7.75 to +8.25]"),
+        ((8.0, 4.0, 2.0, 5.0), AGREE, "the claimed size: +4.75 [+0.77 to +8.73]; 100 epochs, 4"),
+        ((9.0, 1.0, 4.0), INCONCLUSIVE, "zero is not excluded: +4.67 [-5.37 to +14.71]"),
+        ((0.5, 1.0, 1.5), INCONCLUSIVE, "zero is not excluded, the claimed size is: +1.00 [-0.24"),
+        (CLEAN[:2], OPEN, "+4.45 [+3.81 to +5.09]; 100 epochs, 2 seeds"),
+        (CLEAN[:1], OPEN, "+4.40 [one seed, no interval]; 100 epochs, 1 seed"),
+    ],
+)
+def test_records_get_a_verdict(
+    tmp_path: Path, gains: tuple[float, ...], verdict: str, words: str
+) -> None:
+    write_pairs(tmp_path, gains, BASE)
+    found = on(tmp_path)
+    assert found[0] == verdict
+    assert found[1].startswith(words)
+    assert "CIFAR" not in found[1]  # the paper's own data need no mention
+
+
+def test_records_that_do_not_suffice_stay_open(tmp_path: Path) -> None:
+    assert on(tmp_path) == (OPEN, NOT_RUN)
+    write_pairs(tmp_path, CLEAN, replace(BASE, epochs=20))
+    assert on(tmp_path) == (OPEN, "+4.53 [+4.15 to +4.91]; 20 epochs, 3 seeds")
+    assert on(tmp_path, replace(CLAIM, epochs=20))[0] == AGREE
+    assert on(tmp_path, replace(CLAIM, width=128)) == (OPEN, NOT_RUN)
+    assert on(tmp_path, replace(CLAIM, control="scale")) == (OPEN, NOT_RUN)
+
+
+@pytest.mark.parametrize("gains", [CLEAN, (0.1, 0.0, -0.1), (9.0, 1.0, 4.0)])
+def test_other_data_say_nothing_about_the_paper(tmp_path: Path, gains: tuple[float, ...]) -> None:
+    write_pairs(tmp_path, gains, replace(BASE, data="digits"))
+    verdict, words = on(tmp_path)
+    assert verdict == OPEN
+    assert words.endswith("100 epochs, 3 seeds, digits")
+
+
+def test_a_copy_is_admitted_and_named_and_the_original_comes_first(tmp_path: Path) -> None:
+    write_pairs(tmp_path, CLEAN, replace(BASE, data=COPY))
+    verdict, words = on(tmp_path)
+    assert verdict == AGREE and words.endswith("100 epochs, 3 seeds, CIFAR-10 (JPEG copy)")
+    write_pairs(tmp_path, [*CLEAN, 4.5], replace(BASE, data="digits"))
+    assert on(tmp_path) == (verdict, words)
+    write_pairs(tmp_path, (0.1, 0.0, -0.1), BASE)
+    assert on(tmp_path)[0] == DIFFER
+
+
+def test_diverged_runs_are_no_pairs_and_are_counted(tmp_path: Path) -> None:
+    write_pairs(tmp_path, (4.4, None, 4.7), BASE)
+    verdict, words = on(tmp_path)
+    assert verdict == OPEN
+    assert words.endswith("100 epochs, 2 seeds, 1 of 3 pairs diverged")
+    write_pairs(tmp_path, (4.4, None, 4.7, 4.5), BASE)
+    verdict, words = on(tmp_path)
+    assert verdict == AGREE
+    assert words.endswith("100 epochs, 3 seeds, 1 of 4 pairs diverged")
+
+
+def test_pairs_that_all_diverged_are_not_called_not_run(tmp_path: Path) -> None:
+    write_pairs(tmp_path, (None,), BASE)
+    assert on(tmp_path) == (
+        OPEN,
+        "no pair finished; 100 epochs, 0 seeds, 1 of 1 pairs diverged",
+    )
+
+
+def test_no_sweep_is_preferred_for_having_converged(tmp_path: Path) -> None:
+    write_pairs(tmp_path, CLEAN, BASE)
+    write_pairs(tmp_path, (4.5, None, None, None), replace(BASE, precision="float32"))
+    assert on(tmp_path)[1].endswith("100 epochs, 1 seed, 3 of 4 pairs diverged")
+
+
+def test_long_pairs_come_before_a_short_sweep_of_more_conditions(tmp_path: Path) -> None:
+    short = replace(BASE, epochs=20, data=COPY)
+    write_pairs(tmp_path, (0.0, 0.0, 0.0, 0.0, 0.0), short)
+    for condition in ("regularise", "scale"):
+        for seed in range(5):
+            write(tmp_path, replace(short, condition=condition, seed=seed), 70.0)
+    write_pairs(tmp_path, CLEAN, replace(short, epochs=100))
+    assert {r.settings["epochs"] for r in sweep_records(tmp_path)} == {20}
+    verdict, words = on(tmp_path)
+    assert verdict == AGREE and "100 epochs, 3 seeds" in words
+    # The long sweep lacks this condition: then the short one is shown, and decides nothing.
+    verdict, words = on(tmp_path, replace(CLAIM, control="scale"))
+    assert verdict == OPEN and "20 epochs, 5 seeds" in words
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(BASE, precision="float32"),
+        replace(BASE, learning_rate=0.1),
+        replace(BASE, data=COPY),
+        replace(BASE, epochs=200),
+        Extended("baseline"),
+    ],
+)
+def test_different_settings_are_never_paired(tmp_path: Path, other: TrainingSettings) -> None:
+    for seed in range(3):
+        write(tmp_path, replace(BASE, seed=seed), 70.0)
+        write(tmp_path, replace(other, condition="init", seed=seed), 74.5)
+    assert on(tmp_path) == (OPEN, NOT_RUN)
+    # Two pairs of one kind and two of the other are not four.
+    write_pairs(tmp_path, CLEAN[:2], BASE)
+    write_pairs(tmp_path, CLEAN[:2], other)
+    assert on(tmp_path)[0] == OPEN and "2 seeds" in on(tmp_path)[1]
+
+
+def test_different_seeds_are_never_paired(tmp_path: Path) -> None:
+    for seed in range(3):
+        write(tmp_path, replace(BASE, seed=seed), 70.0)
+        write(tmp_path, replace(BASE, condition="init", seed=seed + 3), 74.5)
+    assert on(tmp_path) == (OPEN, NOT_RUN)
