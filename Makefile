@@ -18,7 +18,7 @@ export PLOTLY_RENDERER = plotly_mimetype
 unexport MPLBACKEND
 NOTEBOOKS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup book test published pdf site-zip dist links chapters bench lint format address serve clean
+.PHONY: help setup book test published pdf site-zip dist links chapters runs bench lint format address serve clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +72,13 @@ links: $(READY) ## ask every address that the book names whether it is there
 chapters: $(READY) ## run every notebook and store its outputs, draw the pictures
 	$(NOTEBOOKS) $(BIN)/python -m book.execute
 	$(BIN)/python -m book.pictures
+
+# A process for each core, all of them out of the way of other work. Ctrl-C or SIGTERM stops them
+# after a step; the same command goes on. Huge pages save a tenth of the time.
+runs: $(READY) ## start or continue the trainings of the book: make runs DATA=folder-of-CIFAR-10
+	@test -d "$(DATA)" || { echo "make runs needs the folder that holds CIFAR-10: make runs DATA=FOLDER"; exit 2; }
+	THP_MEM_ALLOC_ENABLE=1 nice -n 19 $(BIN)/convsim run table5 --data-dir "$(DATA)" \
+		--jobs $$(getconf _NPROCESSORS_ONLN)
 
 bench: $(READY) ## time the loss, a training and neighbourhoods; record all (eight minutes)
 	$(BIN)/python benchmarks/similarity.py

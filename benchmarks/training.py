@@ -1,4 +1,5 @@
-"""Time an epoch of CNN1: against the usual loop of tutorials, with L_CS, and against Algorithm 1.
+"""Time an epoch of CNN1: against the usual loop of tutorials and the network as it is printed, with
+L_CS, and against Algorithm 1.
 
 ``make bench`` runs it and writes a record. All times of a record come from one run, in which the
 variants take turns, so that a machine that slows down slows all of them; only their ratios mean
@@ -36,6 +37,7 @@ BATCH, LR, BETA = 512, 0.01, 1e-3
 STEPS = 5  # with and without beta, by turns, in a round
 THREADS = 2
 LOADER, OURS, SHORT = "DataLoader, float32", "fit, float32", "fit, bfloat16"
+PRINTED, PRINTED_SHORT = "fit, float32, as printed", "fit, bfloat16, as printed"
 STEP, REGULARISED = "one step, float32", "one step, float32, beta 0.001"
 
 
@@ -79,6 +81,21 @@ class Pictures(Dataset):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         picture: np.ndarray = self.data[index]
         return self.transform(Image.fromarray(picture)), self.targets[index]
+
+
+def as_printed(width: int) -> nn.Module:
+    """The network line by line as in Table 4, all gradients included: what ``fit`` once trained."""
+    channels = [3, width, width, width, width]
+    blocks = (
+        nn.Sequential(
+            nn.Conv2d(before, after, kernel_size=3, padding=2),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.MaxPool2d(2),
+        )
+        for before, after in zip(channels[:-1], channels[1:], strict=True)
+    )
+    return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(width * 9, 10))
 
 
 def usual_epoch(model: nn.Module, loader: DataLoader) -> float:
@@ -132,13 +149,15 @@ def measure(
     loader = DataLoader(Pictures(images), batch_size=BATCH, shuffle=True, num_workers=2)
     images = images.to(device)
 
-    def network() -> nn.Module:
+    def network(kind: Callable[[int], nn.Module] = ShallowCNN) -> nn.Module:
         torch.manual_seed(0)
-        return ShallowCNN(width).to(device)
+        return kind(width).to(device)
 
     variants: dict[str, Callable[[], float]] = {
         LOADER: lambda: usual_epoch(network(), loader),
+        PRINTED: lambda: our_epoch(network(as_printed), images),
         OURS: lambda: our_epoch(network(), images),
+        PRINTED_SHORT: lambda: our_epoch(network(as_printed), images, precision="bfloat16"),
         SHORT: lambda: our_epoch(network(), images, precision="bfloat16"),
         "Algorithm 1": lambda: algorithm_1(network(), iterations),
     }
@@ -156,15 +175,24 @@ def measure(
         for name, run in [*steps.items()] * STEPS:
             seconds[name].append(run())
     share = EPOCH / count
+    batch = images.subset(slice(0, BATCH))
     return {
         "batch_size": BATCH,
         "steps": math.ceil(count / BATCH),
         "iterations": iterations,
         "seconds": seconds,
         "median_seconds": {name: statistics.median(times) for name, times in seconds.items()},
+        "profile": {
+            "as printed": profiled(network(as_printed), batch),
+            "ours": profiled(network(), batch),
+        },
         "ratios": {
             "DataLoader / fit": _ratio(seconds[LOADER], seconds[OURS]),
             "DataLoader / fit in bfloat16": _ratio(seconds[LOADER], seconds[SHORT]),
+            "network as printed / ours": _ratio(seconds[PRINTED], seconds[OURS]),
+            "network as printed / ours, in bfloat16": _ratio(
+                seconds[PRINTED_SHORT], seconds[SHORT]
+            ),
             # Of the fastest: the difference is small, and other work on the machine only adds.
             "step with beta / without": min(seconds[REGULARISED]) / min(seconds[STEP]),
             "Algorithm 1 / epoch of 50,000 images": _ratio(seconds["Algorithm 1"], seconds[OURS])
@@ -172,6 +200,16 @@ def measure(
         },
         "epoch_of_50000": "measured" if count == EPOCH else f"{count} images, times {share:g}",
     }
+
+
+def profiled(model: nn.Module, batch: Images) -> dict[str, float]:
+    """Milliseconds that each of PyTorch's operators takes by itself in a step, longest first."""
+    our_epoch(model, batch, precision="bfloat16")  # to warm up
+    with torch.profiler.profile() as profile:
+        our_epoch(model, batch, precision="bfloat16")
+    times = {row.key: row.self_cpu_time_total / 1000 for row in profile.key_averages()}
+    of_operators = {key: round(ms, 2) for key, ms in times.items() if key.startswith("aten::")}
+    return dict(sorted(of_operators.items(), key=lambda item: -item[1]))
 
 
 def _ratio(above: list[float], below: list[float]) -> float:

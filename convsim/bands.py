@@ -2,8 +2,8 @@ r"""Kernels that are narrow in frequency, drawn without a look at data or at eac
 
 A band kernel is a plane wave cut to the size of the kernel: one frequency :math:`\omega`, in
 radians per tap on each axis, for all of its channels, and an amplitude and a phase of its own for
-each channel. As an initialisation it tells two causes apart: that kernels are spread over
-frequencies, and that they were made dissimilar.
+each channel. As an initialisation it is a control: such kernels are dissimilar because they are
+spread over frequencies, and not because a descent made them so.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from torch import Tensor
 from convsim.correlation import cross_correlate
 from convsim.data import photograph
 from convsim.similarity import feature_map_similarity, kernel_similarity
+from convsim.spectrum import power_spectrum
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; dark enough for white and
 # light enough for dark pages.
@@ -78,6 +79,33 @@ def images(panels: Mapping[str, Tensor], *, signed: bool = False) -> Figure:
         axis.imshow(values.numpy(), cmap="gray", vmin=limits[0], vmax=limits[1])
         axis.set_title(title, fontsize=10)
         axis.set_axis_off()
+    return figure
+
+
+def spectra(layers: Mapping[str, Tensor], *, count: int = 6) -> Figure:
+    """Power spectra of the first kernels of some layers, a row a layer, and their mean over all.
+
+    Zero frequency is in the middle of each square, and all squares share one scale.
+
+    Args:
+        layers: weights ``(S, C, h, w)`` by name.
+        count: kernels shown of each.
+    """
+    figure, axes = plt.subplots(
+        len(layers), count + 1, figsize=(7.4, 1.15 * len(layers)), layout="constrained"
+    )
+    spectra = {name: power_spectrum(weight, size=33) for name, weight in layers.items()}
+    bright = 5 * max(float(power.mean()) for power in spectra.values())
+    for row, (name, power) in zip(axes, spectra.items(), strict=True):
+        centred = torch.fft.fftshift(power, dim=(-2, -1))
+        for axis, values in zip(row, (*centred[:count], centred.mean(dim=0)), strict=True):
+            axis.imshow(values.numpy(), cmap="magma", vmin=0, vmax=bright)
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+        row[-1].spines[:].set_edgecolor(COLORS[0])
+        row[-1].spines[:].set_linewidth(2)
+    for number, axis in enumerate(axes[0]):
+        axis.set_title("mean" if number == count else f"K{number + 1}", fontsize=10)
     return figure
 
 

@@ -10,10 +10,10 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
-from convsim.experiments.cifar10 import CONDITIONS
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
 from convsim.experiments.neighborhoods import SIDES
-from convsim.experiments.overlap import NETWORKS, REGULARIZED
-from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.experiments.overlap import NETWORKS, REGULARIZED, RegularizedSettings
+from convsim.experiments.record import RESULTS, Record, read_records, restored
 from convsim.table import Table
 from convsim.training_tables import data_rank, distinct, mean_std
 
@@ -64,13 +64,14 @@ def network_records(folder: Path = RESULTS) -> list[Record]:
             f"no neighbourhoods are recorded in {folder}; expected records of overlap: run "
             "`convsim run overlap`"
         )
-    sweeps = {
-        (record.settings["run"]["data"], record.settings["run"]["epochs"]) for record in records
-    }
-    best = max(sweeps, key=lambda sweep: (data_rank(sweep[0]), sweep[1]))
+    sweeps: dict[tuple[str, int, int], list[Record]] = {}
+    for record in records:
+        run = restored(TrainingSettings, record.settings["run"])
+        sweeps.setdefault((run.data, run.epochs, run.loop), []).append(record)
+    best = max(sweeps, key=lambda sweep: (data_rank(sweep[0]), *sweep[1:]))
     conditions = list(CONDITIONS)
     return sorted(
-        (r for r in records if (r.settings["run"]["data"], r.settings["run"]["epochs"]) == best),
+        sweeps[best],
         key=lambda record: (
             not record.settings["trained"],
             conditions.index(record.settings["run"]["condition"]),
@@ -81,7 +82,8 @@ def network_records(folder: Path = RESULTS) -> list[Record]:
 def regularized_records(folder: Path = RESULTS) -> list[Record]:
     """The networks with dropout and weight decay, from the weakest to the strongest.
 
-    Data are chosen as by :func:`network_records`.
+    Data are chosen as by :func:`network_records`. Of two versions of the training loop the one
+    with more networks counts, and if both have as many, the newer one.
 
     Raises:
         ValueError: if nothing is recorded.
@@ -92,9 +94,13 @@ def regularized_records(folder: Path = RESULTS) -> list[Record]:
             f"no regularised networks are recorded in {folder}; expected records of overlap: run "
             "`convsim run overlap`"
         )
-    best = max({record.settings["data"] for record in records}, key=data_rank)
+    plans: dict[tuple[str, int], list[Record]] = {}
+    for record in records:
+        settings = restored(RegularizedSettings, record.settings)
+        plans.setdefault((settings.data, settings.loop), []).append(record)
+    best = max(plans, key=lambda key: (data_rank(key[0]), len(plans[key]), key[1]))
     return sorted(
-        (record for record in records if record.settings["data"] == best),
+        plans[best],
         key=lambda record: (*regularization_of(record), record.settings["seed"]),
     )
 

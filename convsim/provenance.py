@@ -16,12 +16,15 @@ EXPERIMENTS = {
     "floor": "How far a layer's loss can fall at fixed norms (Chapter 5)",
     "benchmark": "What each form of the loss costs (Chapter 5)",
     "table5": "CNN1 trained in several ways (Chapters 6 and 7)",
+    "table5choice": "The numbers that some of these trainings need (Chapter 7)",
     "trainingbenchmark": "What a step of training costs (Chapter 6)",
     "overlap": "Neighbourhoods in the channels of trained networks (Chapter 8)",
     "overlapregularized": "Networks with dropout and weight decay (Chapter 8)",
     "overlapbenchmark": "What the neighbourhoods cost (Chapter 8)",
 }
 """What each experiment asks, and the chapters that print its records."""
+TRAININGS = ("table5", "table5choice", "overlapregularized")
+"""Experiments whose oldest records do not say that they had version 1 of the training loop."""
 
 
 def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record]]]:
@@ -97,8 +100,11 @@ def _describe(record: Record) -> dict[str, str]:
     """A record in words: its settings, then where, when and how it was made."""
     commit = record.commit or "outside git"
     versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())
+    settings = _flat(record.settings)
+    if record.experiment in TRAININGS:
+        settings = {"loop": "1", **settings}
     return {
-        **_flat(record.settings),
+        **settings,
         "data": record.data,
         "hardware": record.hardware,
         "started": record.started[:16].replace("T", " "),

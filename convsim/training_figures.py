@@ -35,6 +35,11 @@ STYLES = {
     "both": (COLORS[3], "9px,3px,2px,3px"),
     "decay": (COLORS[2], "5px,2px"),
     "learning-rate": (COLORS[0], "16px,4px"),
+    "random-bands": (COLORS[4], "20px,3px"),
+    "same-band": (COLORS[5], "3px,3px"),
+    "balanced-bands": (COLORS[4], "14px,3px,3px,3px"),
+    "random-bands-rate": (COLORS[0], "7px,7px"),
+    "random-bands-scale": (COLORS[1], "3px,6px"),
 }
 QUANTITIES = {
     "test_accuracy": "test accuracy, %",

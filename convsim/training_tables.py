@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean, stdev
 
-import torch
-
 from convsim.experiments import paper
-from convsim.experiments.cifar10 import CONDITIONS
+from convsim.experiments.cifar10 import CONDITIONS, settings_of
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
@@ -26,23 +25,30 @@ CONTRASTS = {
     ("regularise", "decay"): "Algorithm 2, against weight decay to the same norm",
     ("learning-rate", "baseline"): "a tuned learning rate alone",
     ("init", "learning-rate"): "Algorithm 1, against a tuned learning rate",
+    ("random-bands", "baseline"): "narrow spectra, different by chance",
+    ("same-band", "baseline"): "narrow spectra, all alike",
+    ("balanced-bands", "baseline"): "narrow spectra, mean spectrum unchanged",
+    ("scale-free", "random-bands"): "what the descent adds to narrow spectra",
+    ("random-bands-rate", "learning-rate"): "narrow spectra at a tuned learning rate",
+    ("random-bands-scale", "scale"): "narrow spectra at Algorithm 1's scale",
 }
 """Pairs of conditions, and the question that the difference of the two answers."""
 
 
 def sweep_records(folder: Path = RESULTS) -> list[Record]:
-    """The records of one sweep, the one that says most: same data, epochs and precision.
+    """The records of one sweep, the one that says most.
 
-    A sweep with the paper's three conditions is preferred to one without, CIFAR-10 to a copy of
-    it and a copy to the digits, then more epochs to fewer.
+    A sweep has one kind of data, number of epochs, precision and version of the training loop.
+    One with the paper's three conditions is preferred to one without, CIFAR-10 to a copy of it
+    and a copy to the digits, then more epochs to fewer, then the newer loop.
 
     Raises:
         ValueError: if nothing is recorded.
     """
-    sweeps: dict[tuple[str, int, str], list[Record]] = {}
+    sweeps: dict[tuple[str, int, int, str], list[Record]] = {}
     for record in read_records("table5", folder):
-        key = (record.settings[name] for name in ("data", "epochs", "precision"))
-        sweeps.setdefault(tuple(key), []).append(record)
+        run = settings_of(record)
+        sweeps.setdefault((run.data, run.epochs, run.loop, run.precision), []).append(record)
     if not sweeps:
         raise ValueError(
             f"no training is recorded in {folder}; expected records of table5: run `convsim run "
@@ -50,10 +56,10 @@ def sweep_records(folder: Path = RESULTS) -> list[Record]:
         )
     wanted = {"baseline", "init", "regularise"}
 
-    def merit(key: tuple[str, int, str]) -> tuple[int, int, int, int]:
-        data, epochs, _ = key
+    def merit(key: tuple[str, int, int, str]) -> tuple[int, int, int, int, int]:
+        data, epochs, loop, _ = key
         have = {record.settings["condition"] for record in sweeps[key]}
-        return len(wanted & have), data_rank(data), epochs, len(sweeps[key])
+        return len(wanted & have), data_rank(data), epochs, loop, len(sweeps[key])
 
     return sweeps[max(sweeps, key=merit)]
 
@@ -100,58 +106,6 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
         rows=tuple(rows),
         caption="Test accuracy: Table 5 of the paper, 100 epochs, beside ours.",
         source=f"Paper: Belmekki et al. (2024). Ours: {provenance(records)}",
-    )
-
-
-def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
-    """What each condition costs: seconds before training, and seconds per epoch."""
-    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
-    base = _seconds(runs_of(records, "baseline", width))
-    rows = []
-    for condition in CONDITIONS:
-        runs = runs_of(records, condition, width)
-        if not runs:
-            continue
-        before = fmean(run.metrics["initialisation_seconds"] for run in runs)
-        epoch = _seconds(runs)
-        rows.append(
-            (
-                condition,
-                f"{before:.1f}",
-                f"{epoch:.2f}",
-                f"{epoch - base:+.2f}",
-                f"{100 * (epoch / base - 1):+.0f} %",
-            )
-        )
-    return Table(
-        columns=(
-            ("", "condition"),
-            ("before training", "s"),
-            *(("an epoch", "s"), ("an epoch", "s more"), ("an epoch", "more than baseline")),
-        ),
-        rows=tuple(rows),
-        caption=f"Time of each condition, {NETWORKS.get(width, width)}, median epoch.",
-        source=f"{provenance(records)} Runs shared the machine: small differences are noise.",
-    )
-
-
-def benchmark_table(*, folder: Path = RESULTS) -> Table:
-    """The ratios of the training benchmark, a column for each machine it was recorded on."""
-    records = read_records("trainingbenchmark", folder)
-    if not records:
-        raise ValueError(
-            f"no benchmark of training is recorded in {folder}; expected one: run `make bench`"
-        )
-    ratios = [record.metrics["ratios"] for record in records]
-    return Table(
-        columns=(("", "ratio of times"), *(("", record.hardware) for record in records)),
-        rows=tuple((name, *(f"{of[name]:.3g}" for of in ratios)) for name in ratios[0]),
-        caption="CNN1, one epoch with batches of 512: medians of ratios within one run.",
-        source="; ".join(
-            f"{record.hardware}: {record.settings['images']:,} random images, torch "
-            f"{record.versions['torch']}, recorded {record.started[:10]} by make bench"
-            for record in records
-        ),
     )
 
 
@@ -250,15 +204,16 @@ def interval_in_words(differences: Sequence[float]) -> str:
 def provenance(records: Sequence[Record]) -> str:
     """Where the numbers of a table come from, in a line."""
 
-    settings = [record.settings for record in records]
+    settings = [asdict(settings_of(record)) for record in records]
     diverged = sum("diverged" in record.metrics for record in records)
     hardware = distinct([record.hardware for record in records])
     versions = distinct([record.versions["torch"] for record in records])
     of_runs = {key: distinct([s[key] for s in settings]) for key in settings[0]}
     return (
         f"{of_runs['data']}, {of_runs['epochs']} epochs, {of_runs['precision']}, seed "
-        f"{of_runs['seed']}; {hardware}; torch {versions}; recorded "
-        f"{max(record.started for record in records)[:10]}; mean ± std over n seeds; "
+        f"{of_runs['seed']}; {hardware}; torch {versions}, training loop "
+        f"{of_runs['loop']}; recorded {max(record.started for record in records)[:10]}; "
+        f"mean ± std over n seeds; "
         f"{diverged} of {len(records)} runs diverged."
     )
 
@@ -269,12 +224,6 @@ def best_test(record: Record) -> float:
 
 def last_training(record: Record) -> float:
     return float(record.metrics["epochs"]["train_accuracy"][-1])
-
-
-def _seconds(runs: Sequence[Record]) -> float:
-    """Median over the epochs of all runs: other work on the machine makes outliers."""
-    seconds = [s for run in runs for s in run.metrics["epochs"]["seconds"]]
-    return float(torch.tensor(seconds).median()) if seconds else math.nan
 
 
 def _norm(run: Record, epoch: int) -> float:

@@ -18,7 +18,7 @@ from PIL import Image
 from sklearn.datasets import load_digits, load_sample_image
 from torchvision.datasets import CIFAR10
 
-from convsim.data import CIFAR10_CLASSES, Images, cifar10, digits, photograph
+from convsim.data import CIFAR10_CLASSES, Images, cifar10, cifar10_source, digits, photograph
 
 
 @pytest.mark.parametrize("name", ["china", "flower"])
@@ -192,6 +192,8 @@ def _check(images: tuple[Images, Images], expected: Miniature, source: str) -> N
 
 def test_the_original_is_read_as_it_lies(original: Miniature) -> None:
     _check(cifar10(original.folder), original, "CIFAR-10")
+    for folder in (original.folder, original.folder / "cifar-10-batches-py"):
+        assert cifar10_source(folder) == "CIFAR-10"
     _check(cifar10(original.folder / "cifar-10-batches-py"), original, "CIFAR-10")
     # Class folders beside it are the second choice.
     (original.folder / "train").mkdir()
@@ -279,6 +281,7 @@ def test_class_folders_of_jpeg_say_that_they_are_a_copy(
     Image.new("RGB", (32, 32)).save(tmp_path / "test/ship/0000.png")
     (tmp_path / f"test/ship/0000{suffix}").unlink()
     assert cifar10(tmp_path)[1].source == "CIFAR-10 (JPEG and PNG copy)"
+    assert cifar10_source(tmp_path) == "CIFAR-10 (JPEG and PNG copy)"
 
 
 def test_faults_of_class_folders_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,5 +310,7 @@ def test_a_missing_folder_says_what_was_expected(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(ValueError, match=r"no CIFAR-10 in .*; expected cifar-10-batches-py/, "):
             cifar10(folder)
+        with pytest.raises(ValueError, match="no CIFAR-10 in"):
+            cifar10_source(folder)
     with pytest.raises(ValueError, match=r"fetch the original with convsim.data.cifar10\(folder, "):
         cifar10(tmp_path)

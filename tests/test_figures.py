@@ -184,6 +184,23 @@ def test_collapse_counts_what_the_formula_counts() -> None:
     plt.close("all")
 
 
+def test_spectra_are_drawn_on_one_scale_with_zero_frequency_in_the_middle() -> None:
+    generator = torch.Generator().manual_seed(0)
+    layers = {"flat": torch.zeros(4, 2, 3, 3), "low": torch.ones(4, 2, 3, 3)}
+    layers["flat"][:, :, 1, 1] = torch.randn(4, 2, generator=generator)
+    drawn = figures.spectra(layers, count=2).axes
+    pictures = [np.asarray(axis.images[0].get_array()) for axis in drawn]
+    assert [axis.get_title() for axis in drawn[:3]] == ["K1", "K2", "mean"]
+    assert [drawn[0].get_ylabel(), drawn[3].get_ylabel()] == ["flat", "low"]
+    weight = layers["flat"].numpy()
+    expected = np.mean([(weight[i, :, 1, 1] ** 2).sum() for i in range(4)])
+    np.testing.assert_allclose(pictures[2], expected, rtol=1e-5)
+    # Eighteen ones at zero frequency: two channels of 9², in the middle.
+    assert pictures[3][16, 16] == pytest.approx(2 * 81) and pictures[3].argmax() == 16 * 33 + 16
+    assert len({axis.images[0].get_clim() for axis in drawn}) == 1
+    plt.close("all")
+
+
 def test_training_benchmark_records_times_and_ratios_of_one_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -210,10 +227,16 @@ def test_training_benchmark_records_times_and_ratios_of_one_run(
     assert all(min(times) > 0 for times in seconds.values())
     assert len(seconds["fit, float32"]) == 2
     assert len(seconds["one step, float32"]) == 2 * training_benchmark.STEPS
+    halves = zip(seconds["fit, bfloat16, as printed"], seconds["fit, bfloat16"], strict=True)
     descent = [a / b for a, b in zip(seconds["Algorithm 1"], seconds["fit, float32"], strict=True)]
     ratios = metrics["ratios"]
+    expected = sum(a / b for a, b in halves) / 2
+    assert ratios["network as printed / ours, in bfloat16"] == pytest.approx(expected)
     assert ratios["Algorithm 1 / epoch of 50,000 images"] == pytest.approx(sum(descent) / 2 / 1250)
-    assert all(ratio > 0 for ratio in ratios.values()) and len(ratios) == 4
+    assert all(ratio > 0 for ratio in ratios.values()) and len(ratios) == 6
+    for operators in metrics["profile"].values():
+        assert list(operators.values()) == sorted(operators.values(), reverse=True)
+        assert operators["aten::convolution_backward"] > 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in [*seconds, *ratios])
 

@@ -22,10 +22,11 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 
 from convsim import convolutional_similarity
+from convsim.checkpoint import read_history
 from convsim.data import Images, digits
-from convsim.history import Epoch
+from convsim.history import Epoch, Stopped
 from convsim.models import ShallowCNN
-from convsim.training import evaluate, fit
+from convsim.training import LOOP, evaluate, fit
 
 TRAIN, TEST = digits()
 FEW = TRAIN.subset(slice(0, 96))
@@ -247,6 +248,37 @@ def test_a_killed_run_continues_to_the_same_bits(tmp_path: Path) -> None:
     assert_same_bits(finished, never_killed)
 
 
+@pytest.mark.parametrize("make", [network, with_dropout])
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_run_stopped_in_an_epoch_continues_to_the_same_bits(
+    make: Any, steps: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.safetensors"
+    options: dict[str, Any] = {"epochs": 3, "batch_size": 32, "beta": 0.01, "progress": False}
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(len(asked))
+        return len(asked) == steps
+
+    with pytest.raises(Stopped, match=f"stopped in epoch {(steps + 2) // 3} of 3"):
+        fit(make(), FEW, TEST, checkpoint=path, stop=stop, **options)
+    assert len(asked) == steps  # it is left after that step
+    settings, history = read_history(path)
+    assert len(history) == (steps - 1) // 3 and settings["loop"] == LOOP
+    with safe_open(path, framework="pt") as file:
+        assert len(json.loads(file.metadata()["underway"])["losses"]) == (steps - 1) % 3 + 1
+    continued, never_stopped = make(), make()
+    history = fit(continued, FEW, TEST, checkpoint=path, **options)
+    assert untimed(history) == untimed(fit(never_stopped, FEW, TEST, **options))
+    assert_same_bits(continued, never_stopped)
+
+
+def test_without_a_checkpoint_a_stop_is_only_a_stop() -> None:
+    with pytest.raises(Stopped, match="stopped in epoch 1 of 2"):
+        fit(network(), FEW, TEST, epochs=2, batch_size=32, progress=False, stop=lambda: True)
+
+
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     path = tmp_path / "run.safetensors"
@@ -267,6 +299,8 @@ def test_a_damaged_checkpoint_says_what_to_do(checkpoint: Path) -> None:
             ValueError, match="cannot be read as a checkpoint .* delete it to start the run again"
         ):
             resume(checkpoint)
+        with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+            read_history(checkpoint)
     checkpoint.write_bytes(whole)
     assert len(resume(checkpoint)) == 3
 
@@ -282,6 +316,14 @@ def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
         resume(checkpoint, network(5))
     with pytest.raises(ValueError, match="holds 2 epochs; expected 1 at the most: ask for more"):
         resume(checkpoint, epochs=1)
+
+
+def test_a_checkpoint_of_another_version_of_the_loop_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convsim.training.LOOP", LOOP + 1)
+    with pytest.raises(ValueError, match=rf"\(loop {LOOP}, not {LOOP + 1}\); expected the same"):
+        resume(checkpoint)
 
 
 def test_divergence_names_epoch_layer_and_last_loss() -> None:

@@ -14,9 +14,12 @@ from convsim.__main__ import EXPERIMENTS, app
 from convsim.experiments import pairs
 from convsim.experiments.record import (
     RESULTS,
+    added,
     read_record,
     read_records,
     record_path,
+    restored,
+    stored,
     write_record,
 )
 from convsim.files import write_atomically
@@ -52,6 +55,34 @@ def test_every_setting_changes_the_name(tmp_path: Path) -> None:
     settings = [Settings(), Settings(taps=4), Settings(seed=1)]
     assert len({record_path("demo", s, tmp_path) for s in settings}) == 3
     assert record_path("demo", Settings(), tmp_path) == record_path("demo", Settings(), tmp_path)
+
+
+@dataclass(frozen=True)
+class Later:
+    """The settings after a field was added: records without it were made with 1."""
+
+    taps: int = 3
+    seed: int = 0
+    version: int = added(2, before=1)
+
+
+@dataclass(frozen=True)
+class Outer:
+    run: Later
+    images: int = 10
+
+
+def test_settings_that_were_added_later_leave_old_records_their_names(tmp_path: Path) -> None:
+    old, new = Later(version=1), Later()
+    assert record_path("demo", old, tmp_path) == record_path("demo", Settings(), tmp_path)
+    assert record_path("demo", new, tmp_path) != record_path("demo", Settings(), tmp_path)
+    assert stored(old) == {"taps": 3, "seed": 0}
+    assert stored(new) == {"taps": 3, "seed": 0, "version": 2}
+    assert stored(Outer(old)) == {"run": {"taps": 3, "seed": 0}, "images": 10}
+    for settings in (old, new):
+        assert restored(Later, stored(settings)) == settings
+    path = write(tmp_path, Settings(taps=5))
+    assert restored(Later, read_record(path).settings) == Later(taps=5, version=1)
 
 
 def test_nan_is_refused_and_leaves_no_file(tmp_path: Path) -> None:

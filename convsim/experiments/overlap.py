@@ -24,6 +24,7 @@ from convsim.experiments.cifar10 import (
     TrainingSettings,
     cosines,
     initialise,
+    settings_of,
     spread,
     with_statistics_of,
 )
@@ -36,6 +37,7 @@ from convsim.experiments.neighborhoods import (
 from convsim.experiments.record import (
     RESULTS,
     Record,
+    added,
     make_record,
     read_record,
     read_records,
@@ -45,7 +47,7 @@ from convsim.experiments.record import (
 from convsim.history import measure_layers, short
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers
-from convsim.training import evaluate, fit
+from convsim.training import LOOP, evaluate, fit
 
 NETWORKS, REGULARIZED = "overlap", "overlapregularized"
 DROPOUTS, WEIGHT_DECAYS, SEEDS = (0.0, 0.1, 0.3), (0.0, 5e-4), 3
@@ -91,6 +93,7 @@ class RegularizedSettings:
         images: test images for the neighbourhoods.
         queries: how many of them are queries.
         k: candidates of a query.
+        loop: version of the training loop, :data:`convsim.training.LOOP`.
     """
 
     dropout: float
@@ -105,6 +108,7 @@ class RegularizedSettings:
     images: int = 2000
     queries: int = 500
     k: int = 25
+    loop: int = added(LOOP, before=1)
 
     def __str__(self) -> str:
         return f"dropout {self.dropout}, weight decay {self.weight_decay}, seed {self.seed}"
@@ -121,13 +125,17 @@ def plan(folder: Path = RESULTS, *, data: str | None = None) -> list[Settings]:
         data: what the networks were trained on; by default what the longest training was.
     """
     kept = [
-        TrainingSettings(**record.settings)
+        settings_of(record)
         for record in read_records(sweep.RECORDS, folder)
         if sweep.network_path(record, folder).exists() and data in (None, record.settings["data"])
     ]
-    longest = max(kept, key=lambda run: run.epochs, default=None)
+    longest = max(kept, key=lambda run: (run.epochs, run.loop), default=None)
     data = data or (longest.data if longest else "CIFAR-10")
-    alike = [run for run in kept if longest and (run.epochs, run.data) == (longest.epochs, data)]
+    alike = [
+        run
+        for run in kept
+        if longest and (run.epochs, run.loop, run.data) == (longest.epochs, longest.loop, data)
+    ]
     networks = [OverlapSettings(run, trained) for trained in (True, False) for run in alike]
     regularized = [
         RegularizedSettings(dropout, weight_decay, seed, data)
@@ -181,7 +189,7 @@ def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> di
     """
     device = test.pixels.device
     if settings.trained:
-        record = read_record(record_path(sweep.RECORDS, settings.run, folder))
+        record = read_record(sweep.path_of(settings.run, folder))
         model: nn.Module = sweep.load_network(record, folder).to(device)
     else:
         model = initialise(settings.run, device, classes=len(test.classes))[0]
