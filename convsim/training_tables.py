@@ -110,11 +110,15 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
 
 
 def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
-    """Every condition: accuracies, weight norm, normalised similarity, feature maps."""
+    """Every recorded condition: accuracies, weight norm, normalised similarity, feature maps."""
     records = [record for record in sweep_records(folder) if record.settings["width"] == width]
     rows = []
+    missing = []
     for condition in CONDITIONS:
         runs = runs_of(records, condition, width)
+        if not runs:
+            missing.append(condition)
+            continue
         rows.append(
             (
                 condition,
@@ -140,7 +144,7 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         rows=tuple(rows),
         caption=f"{NETWORKS.get(width, width)} under every condition; similarity and |cos| are "
         "means of layers 2 to 4.",
-        source=provenance(records),
+        source=provenance(records) + _not_recorded(missing),
     )
 
 
@@ -148,13 +152,17 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Differences of conditions in test accuracy, paired by seed, with 95 % intervals."""
     records = [record for record in sweep_records(folder) if record.settings["width"] == width]
     rows = []
+    missing = []
     for (first, second), question in CONTRASTS.items():
-        cells = []
-        for measure in (best_test, last_training):
-            differences = paired_differences(records, first, second, width, measure)
-            cells.append(interval_in_words(differences))
-        count = len(paired_differences(records, first, second, width, best_test))
-        rows.append((f"{first} − {second}", *cells, str(count), question))
+        differences = [
+            paired_differences(records, first, second, width, measure)
+            for measure in (best_test, last_training)
+        ]
+        if not differences[0]:
+            missing.append(f"{first} − {second}")
+            continue
+        cells = map(interval_in_words, differences)
+        rows.append((f"{first} − {second}", *cells, str(len(differences[0])), question))
     return Table(
         columns=(
             ("", "difference"),
@@ -164,8 +172,12 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         rows=tuple(rows),
         caption=f"Differences between conditions, {NETWORKS.get(width, width)}, paired by seed: "
         "mean [95 % interval].",
-        source=provenance(records),
+        source=provenance(records) + _not_recorded(missing),
     )
+
+
+def _not_recorded(missing: Sequence[str]) -> str:
+    return f" {NOT_RECORDED.capitalize()}: {', '.join(missing)}." if missing else ""
 
 
 def paired_differences(

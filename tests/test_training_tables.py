@@ -98,14 +98,19 @@ def test_differences_are_paired_by_seed_with_students_interval(folder: Path) -> 
 
 
 def test_contrasts_name_what_is_missing(folder: Path) -> None:
-    rows = {row[0]: row for row in training_tables.contrast_table(folder=folder).rows}
+    table = training_tables.contrast_table(folder=folder)
+    rows = {row[0]: row for row in table.rows}
     assert rows["scale − baseline"][1] == "+4.80 [one seed, no interval]"
     assert rows["scale − baseline"][3] == "1"
-    assert rows["regularise − decay"][1:4] == ("not recorded", "not recorded", "0")
+    assert list(rows) == ["scale − baseline", "init − scale", "regularise − baseline"]
+    shown = table.source.partition("Not recorded: ")[2]
+    expected = [f"{a} − {b}" for a, b in training_tables.CONTRASTS if f"{a} − {b}" not in rows]
+    assert shown == ", ".join(expected) + "." and "regularise − decay" in shown
 
 
 def test_controls_show_layers_2_to_4(folder: Path) -> None:
-    rows = {row[0]: row for row in training_tables.control_table(folder=folder).rows}
+    table = training_tables.control_table(folder=folder)
+    rows = {row[0]: row for row in table.rows}
     accuracy, first, last, similarity, before, after = rows["scale"][2:8]
     assert accuracy == "74.80"
     # Layers have 2, 4, 6 and 8 in the first epoch, and a third of it in the last.
@@ -113,7 +118,8 @@ def test_controls_show_layers_2_to_4(folder: Path) -> None:
     assert last == f"{np.sqrt(4 + 16 + 36 + 64) / 3:.2f}"
     assert similarity == f"{0.2 * (2 + 3 + 4) / 3 / 3:.2f}"
     assert (before, after) == ("0.20", "0.30")
-    assert rows["decay"][1] == "not recorded"
+    assert list(rows) == ["baseline", "init", "regularise", "scale"]
+    assert "Not recorded: scale-free, both, decay, " in table.source
 
 
 def test_costs_are_against_the_baseline(folder: Path) -> None:
