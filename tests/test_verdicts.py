@@ -202,6 +202,15 @@ def test_a_copy_is_admitted_and_named_and_the_original_comes_first(tmp_path: Pat
     assert on(tmp_path)[0] == DIFFER
 
 
+def test_what_suffices_comes_before_better_data_and_longer_runs(tmp_path: Path) -> None:
+    write_pairs(tmp_path, CLEAN, replace(BASE, data=COPY))
+    decided = on(tmp_path)
+    assert decided[0] == AGREE
+    write_pairs(tmp_path, (0.0,), BASE)  # one seed of the original
+    write_pairs(tmp_path, (0.0, 0.1), replace(BASE, data=COPY, epochs=200))
+    assert on(tmp_path) == decided
+
+
 def test_diverged_runs_are_no_pairs_and_are_counted(tmp_path: Path) -> None:
     write_pairs(tmp_path, (4.4, None, 4.7), BASE)
     verdict, words = on(tmp_path)
