@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, replace
-from datetime import datetime, timezone
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,12 @@ from typer.testing import CliRunner
 from convsim import convolutional_similarity, training
 from convsim.__main__ import app
 from convsim.data import Images, digits
-from convsim.experiments import choices, cifar10, sweep
+from convsim.experiments import choices, cifar10, plan, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, measure
-from convsim.experiments.record import Record, make_record, read_records, record_path, save_record
+from convsim.experiments.record import RESULTS, Record, read_record, read_records, record_path
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers
-from convsim.training import evaluate, fit, minimize_similarity
+from convsim.training import LOOP, evaluate, fit, minimize_similarity
 
 LAYERS = [f"blocks.{i}.0" for i in range(4)]
 WIDTH = 4
@@ -34,6 +34,7 @@ TRAIN, TEST = (
     part.subset(slice(0, count)) for part, count in zip(digits(), (450, 150), strict=True)
 )
 LOAD = sweep.load
+TWO_SEEDS = ("baseline", "learning-rate", "random-bands-rate")
 SMALL: dict[str, Any] = {"iterations": 40, "beta": 0.05, "learning_rate": 0.05, "batch_size": 128}
 
 
@@ -66,12 +67,9 @@ def rows(*conditions: str, seeds: int = 1, epochs: int = 2, **changed: Any) -> l
     return [replace(row, **SMALL | changed) for row in planned]
 
 
-def machine(folder: Path) -> sweep.Machine:
-    return sweep.Machine(None, "cpu", folder, progress=False, command="a test")
-
-
 def run(some: Sequence[TrainingSettings], folder: Path, **options: Any) -> None:
-    sweep.run(some, machine(folder), progress=False, **options)
+    machine = sweep.Machine(None, "cpu", folder, progress=False, command="a test")
+    sweep.run(some, machine, progress=False, **options)
 
 
 def untimed(value: Any) -> Any:
@@ -92,13 +90,17 @@ def contents(folder: Path) -> dict[str, tuple[Any, Any]]:
     }
 
 
+def checkpoints(folder: Path) -> list[Path]:
+    return sorted((folder / ".checkpoints").glob("*.safetensors"))
+
+
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
-    """The folder of a sweep of every condition, and of a second seed of two of them."""
+    """The folder of a sweep of every condition, and of a second seed of some of them."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sweep, "KEPT_WIDTH", WIDTH)
-        run([*rows(), *rows("baseline", "learning-rate", seeds=2)], folder)
+        run([*rows(), *rows(*TWO_SEEDS, seeds=2)], folder)
     return folder
 
 
@@ -107,28 +109,10 @@ def by_condition(folder: Path, seed: int = 0) -> dict[str, Record]:
     return {r.settings["condition"]: r for r in records if r.settings["seed"] == seed}
 
 
-def test_plan_is_that_of_the_book() -> None:
-    planned = plan.selected()
-    assert len(planned) == len(set(planned)) == 8 * 2 * 5 + 1
-    assert Counter(row.width for row in planned) == {64: 40, 128: 40, 512: 1}
-    assert Counter(row.condition for row in planned if row.width == 64) == dict.fromkeys(
-        CONDITIONS, 5
-    )
-    widest = [row for row in planned if row.width == 512]
-    assert [(row.condition, row.seed) for row in widest] == [("baseline", 0)]
-    assert {(row.epochs, row.data, row.batch_size) for row in planned} == {(100, "CIFAR-10", 512)}
-
-
 def test_every_condition_has_a_complete_record(swept: Path) -> None:
     records = by_condition(swept)
     assert list(records) and set(records) == set(CONDITIONS)
-    assert set(by_condition(swept, seed=1)) == {"baseline", "learning-rate"}
-    choices = read_records(sweep.CHOICES, swept)
-    # A second seed takes the choice of the first over.
-    assert Counter(choice.settings["run"]["condition"] for choice in choices) == {
-        "decay": 1,
-        "learning-rate": 1,
-    }
+    assert set(by_condition(swept, seed=1)) == set(TWO_SEEDS)
     for condition, record in records.items():
         assert record.data == record.settings["data"] == "digits"
         assert record.command == "a test"
@@ -150,12 +134,26 @@ def test_every_condition_has_a_complete_record(swept: Path) -> None:
             assert all(0 < v < 1 for v in metrics[key].values())
         assert metrics["top_test_accuracy"] == max(epochs["test_accuracy"])
         assert metrics["last_test_accuracy"] == epochs["test_accuracy"][-1]
-        named = {"decay": ["weight_decay"], "learning-rate": ["lr"]}
-        assert list(metrics["chosen"]) == named.get(condition, [])
-    for choice in choices:
-        chosen = records[choice.settings["run"]["condition"]].metrics["chosen"]
-        assert list(chosen.values()) == [choice.metrics["choice"]]
-    assert not list((swept / ".checkpoints").iterdir())
+    assert not checkpoints(swept)
+
+
+def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Path) -> None:
+    searches = {
+        choice.settings["run"]["condition"]: choice for choice in read_records(sweep.CHOICES, swept)
+    }
+    assert len(list(swept.glob(f"{sweep.CHOICES}-*.json"))) == len(searches) == 2
+    assert {search.settings["run"]["seed"] for search in searches.values()} == {0}
+    rate = {"lr": searches["learning-rate"].metrics["choice"]}
+    expected = {
+        "decay": {"weight_decay": searches["decay"].metrics["choice"]},
+        **{"learning-rate": rate, "random-bands-rate": rate},
+    }
+    for seed in (0, 1):
+        for condition, record in by_condition(swept, seed).items():
+            assert record.metrics["chosen"] == expected.get(condition, {})
+    # Before it is there, it is one task, ahead of all that wait for it.
+    tasks = sweep.tasks_of(rows("random-bands-rate", "learning-rate", seeds=2))
+    assert [type(task).__name__[:4] for task in tasks] == ["Choi", *["Trai"] * 4]
 
 
 def test_what_is_recorded_is_not_run_again(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,41 +179,6 @@ def test_regularised_weights_are_less_similar(swept: Path) -> None:
     assert math.hypot(*last("decay", "norm")) == pytest.approx(wanted, rel=0.02)
 
 
-def test_standing_tells_done_from_missing(swept: Path) -> None:
-    lines = list(standing(rows("baseline", "init", seeds=2), swept))
-    done = r"done     2 epochs of digits, "
-    assert lines[0].startswith("baseline, width 4, seed 0, 2 epochs ") and done in lines[0]
-    assert done in lines[1] and done in lines[2]
-    assert lines[3].startswith("init, width 4, seed 1, 2 epochs ") and lines[3].endswith("missing")
-    # A shorter run is shown, and counts as missing.
-    (line,) = standing(rows("baseline", epochs=3), swept)
-    assert "  missing  2 epochs of digits, " in line
-
-
-def saved(folder: Path, metrics: dict[str, Any], condition: str, epochs: int) -> None:
-    data = "CIFAR-10 (JPEG copy)"
-    settings = TrainingSettings(condition, 64, 0, epochs, data)
-    started = datetime.now(timezone.utc)
-    record = make_record(sweep.RECORDS, settings, metrics, data=data, started=started)
-    save_record(record, settings, folder)
-
-
-def test_status_lists_copies_and_diverged_runs(tmp_path: Path) -> None:
-    saved(tmp_path, {}, "baseline", 3)
-    saved(tmp_path, {}, "baseline", 2)
-    saved(tmp_path, {"diverged": "epoch 1"}, "init", 5)
-    options = ["--results", str(tmp_path), "--widths", "64", "--seeds", "1"]
-    result = CliRunner().invoke(app, ["status", "table5", "--epochs", "3", *options])
-    assert result.exit_code == 0, result.output
-    lines = {line.split(",")[0]: line for line in result.stdout.splitlines()}
-    assert list(lines) == list(CONDITIONS)
-    assert "done     3 epochs of CIFAR-10 (JPEG copy), " in lines["baseline"]
-    assert lines["init"].endswith(", diverged")
-    assert result.stdout.count("missing") == 6
-    result = CliRunner().invoke(app, ["status", "table5", "--epochs", "4", *options])
-    assert "missing  3 epochs of CIFAR-10 (JPEG copy)" in result.stdout
-
-
 def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     some = rows("learning-rate", "baseline", epochs=2)
     run(some, tmp_path / "whole")
@@ -231,19 +194,47 @@ def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(training, "save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         run(some, tmp_path / "stopped")
-    left = sorted((tmp_path / "stopped" / ".checkpoints").iterdir())
-    assert left == sorted(set(written))
+    assert checkpoints(tmp_path / "stopped") == sorted(set(written))
     before = len(contents(tmp_path / "stopped"))
     assert before < 3
     run(some, tmp_path / "stopped")
-    # Two epochs of four rates and of two runs, and none of them twice.
-    assert len(written) == 2 * 6
+    # Two epochs of five rates and of two runs, and none of them twice.
+    assert len(written) == 2 * 7
     assert contents(tmp_path / "stopped") == contents(tmp_path / "whole")
-    assert not list((tmp_path / "stopped" / ".checkpoints").iterdir())
+    assert not checkpoints(tmp_path / "stopped")
+
+
+def test_an_older_training_loop_is_not_run(tmp_path: Path) -> None:
+    (old,) = rows("baseline", loop=1)
+    message = (
+        "baseline, width 4, seed 0, 2 epochs asks for version 1 of the training loop; expected "
+        f"{LOOP}: older versions can be read, not run"
+    )
+    for call in (lambda: measure(old, TRAIN, TEST), lambda: run([old], tmp_path)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    assert not contents(tmp_path) and not checkpoints(tmp_path)
+
+
+def test_records_keep_their_names() -> None:
+    def path_of(settings: TrainingSettings) -> Path:
+        return record_path(sweep.RECORDS, settings)
+
+    # A committed one, from when settings had no version of the loop.
+    first = TrainingSettings("baseline", epochs=20, data="CIFAR-10 (JPEG copy)", loop=1)
+    assert path_of(first).name == "table5-fd11a7e0db.json" != path_of(replace(first, loop=2)).name
+    for path in RESULTS.glob(f"{sweep.RECORDS}-*.json"):
+        settings = cifar10.settings_of(read_record(path))
+        assert path_of(settings) == path
+        assert (path_of(replace(settings, loop=LOOP)) == path) == (settings.loop == LOOP)
 
 
 def layer_weights(model: nn.Module) -> list[Tensor]:
     return [layer.weight.detach() for _, layer in convolutional_layers(model)]
+
+
+def kernel_norms(weight: Tensor) -> Tensor:
+    return weight.flatten(1).norm(dim=1)
 
 
 def default(seed: int = 3, width: int = 8) -> ShallowCNN:
@@ -251,13 +242,14 @@ def default(seed: int = 3, width: int = 8) -> ShallowCNN:
     return ShallowCNN(width)
 
 
-def initial(condition: str) -> ShallowCNN:
-    settings = TrainingSettings(condition, width=8, seed=3, iterations=100)
+@cache
+def initial(condition: str, seed: int = 3) -> ShallowCNN:
+    settings = TrainingSettings(condition, width=8, seed=seed, iterations=100)
     torch.manual_seed(99)  # plays no part
     model, seconds = initialise(settings, "cpu")
     assert seconds >= 0
     # Whatever is not a convolution's weight is PyTorch's default.
-    for name, value in default().state_dict().items():
+    for name, value in default(seed).state_dict().items():
         if not (name.endswith(".0.weight") and "blocks" in name):
             assert torch.equal(value, model.state_dict()[name])
     return model
@@ -275,30 +267,77 @@ def test_init_is_algorithm_1() -> None:
         assert torch.equal(ours, theirs)
 
 
-def test_scale_has_the_defaults_directions_and_inits_norms() -> None:
-    layers = zip(*map(layer_weights, (initial("scale"), default(), initial("init"))), strict=True)
-    for ours, start, shrunk in layers:
-        factor = shrunk.norm() / start.norm()
-        assert factor < 0.95
-        torch.testing.assert_close(ours, start * factor)
-
-
 def test_scale_free_keeps_every_kernels_norm() -> None:
     for ours, start in zip(
         layer_weights(initial("scale-free")), layer_weights(default()), strict=True
     ):
-        torch.testing.assert_close(
-            ours.flatten(1).norm(dim=1), start.flatten(1).norm(dim=1), rtol=1e-4, atol=0
-        )
+        torch.testing.assert_close(kernel_norms(ours), kernel_norms(start), rtol=1e-4, atol=0)
         lowered = convolutional_similarity(ours, normalized=True)
         assert lowered < 0.95 * convolutional_similarity(start, normalized=True)
 
 
-def test_both_is_scale_free_and_then_shrunk() -> None:
-    conditions = ("both", "scale-free", "init", "baseline")
-    layers = zip(*(layer_weights(initial(condition)) for condition in conditions), strict=True)
-    for ours, free, shrunk, start in layers:
-        torch.testing.assert_close(ours, free * (shrunk.norm() / start.norm()))
+@pytest.mark.parametrize(
+    ("condition", "unshrunk"),
+    [("scale", "baseline"), ("both", "scale-free"), ("random-bands-scale", "random-bands")],
+)
+def test_layers_are_shrunk_as_algorithm_1_shrinks_the_defaults(
+    condition: str, unshrunk: str
+) -> None:
+    networks = map(initial, (condition, unshrunk, "init", "baseline"))
+    for ours, long, shrunk, start in zip(*map(layer_weights, networks), strict=True):
+        factor = shrunk.norm() / start.norm()
+        assert factor < 0.95
+        torch.testing.assert_close(ours, long * factor)
+
+
+def band(weight: Tensor) -> np.ndarray:
+    """``cos ω`` of each kernel along both axes, ``(S, 2)``; fails if a kernel is no plane wave."""
+    columns = []
+    for kernels in (weight.double(), weight.double().transpose(2, 3)):
+        ends, centre = kernels[:, :, 0] + kernels[:, :, 2], kernels[:, :, 1]
+        cosine = (ends * centre).sum((1, 2)) / centre.square().sum((1, 2)) / 2
+        torch.testing.assert_close(ends, 2 * cosine[:, None, None] * centre, rtol=0, atol=1e-5)
+        columns.append(cosine.numpy())
+    return np.stack(columns, axis=1)
+
+
+def mean_spectrum(weight: Tensor) -> np.ndarray:
+    transform = np.fft.fft2(weight.double().numpy(), s=(8, 8))
+    return (np.abs(transform) ** 2).sum(1).mean(0)
+
+
+BANDS = ["random-bands", "same-band", "balanced-bands", "random-bands-rate"]
+
+
+@pytest.mark.parametrize("condition", BANDS)
+def test_bands_have_the_defaults_norms_and_the_seeds_frequencies(condition: str) -> None:
+    again = initial.__wrapped__(condition)
+    networks = [initial(condition), again, initial(condition, seed=4), default()]
+    for ours, again, other, start in zip(*map(layer_weights, networks), strict=True):
+        torch.testing.assert_close(kernel_norms(ours), kernel_norms(start), rtol=1e-5, atol=0)
+        assert torch.equal(ours, again)
+        assert np.abs(band(ours) - band(other)).mean() > 0.1
+        with pytest.raises(AssertionError):
+            band(start)
+
+
+def test_same_band_is_one_for_a_layer_and_random_bands_are_not() -> None:
+    same, random = (
+        [band(weight) for weight in layer_weights(initial(condition))] for condition in BANDS[1::-1]
+    )
+    for layer in same:
+        np.testing.assert_allclose(layer, layer[:1].repeat(len(layer), 0), atol=1e-4)
+    assert all(np.abs(same[i] - same[j]).max() > 0.01 for i in range(4) for j in range(i))
+    assert all(layer.std(0).min() > 0.3 for layer in random)
+    rate = layer_weights(initial("random-bands-rate"))
+    assert all(map(torch.equal, rate, layer_weights(initial("random-bands"))))
+
+
+def test_balanced_bands_come_closer_to_the_defaults_mean_spectrum() -> None:
+    networks = [initial("balanced-bands"), initial("random-bands"), default()]
+    for layer in zip(*map(layer_weights, networks), strict=True):
+        balanced, random, wanted = map(mean_spectrum, layer)
+        assert np.abs(balanced - wanted).max() < 0.5 * np.abs(random - wanted).max()
 
 
 @pytest.mark.parametrize("condition", list(CONDITIONS))
@@ -312,7 +351,7 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(cifar10, "fit", stop)
     with pytest.raises(KeyboardInterrupt):
         measure(TrainingSettings(condition, width=4, iterations=1), TRAIN, TEST, choice=0.25)
-    assert given["lr"] == (0.25 if condition == "learning-rate" else 0.01)
+    assert given["lr"] == (0.25 if condition in TWO_SEEDS[1:] else 0.01)
     assert given.get("weight_decay", 0.0) == (0.25 if condition == "decay" else 0.0)
     assert given["beta"] == (1e-3 if condition == "regularise" else 0.0)
     assert (given["epochs"], given["batch_size"], given["precision"]) == (100, 512, "bfloat16")
@@ -373,21 +412,24 @@ def test_the_learning_rate_is_the_best_on_images_held_out(
         for record in read_records(sweep.CHOICES, swept)
         if record.settings["run"]["condition"] == "learning-rate"
     )
-    assert [row["lr"] for row in choice["tried"]] == [0.01, 0.03, 0.1, 0.3]
+    assert [row["lr"] for row in choice["tried"]] == [0.01, 0.03, 0.1, 0.3, 1.0]
     best = max(choice["tried"], key=lambda row: row["accuracy"])
     assert choice["choice"] == best["lr"]
-    assert choice["images_held_out"] == 45
+    assert (choice["images_held_out"], choice["epochs"]) == (45, 2)
 
     seen: list[Images] = []
+    epochs: list[int] = []
 
-    def accuracy(_settings: Any, rest: Images, held_out: Images, **options: Any) -> Any:
+    def accuracy(settings: Any, rest: Images, held_out: Images, **options: Any) -> Any:
         seen.extend((rest, held_out))
+        epochs.append(settings.epochs)
         return {"top_test_accuracy": -abs(options["choice"] - 0.1)}, None
 
     monkeypatch.setattr(choices, "measure", accuracy)
-    (settings,) = rows("learning-rate")
+    (settings,) = rows("learning-rate", epochs=12)
     found = choices.choose_learning_rate(settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
     assert found["choice"] == 0.1
+    assert epochs == [10] * 5 and found["epochs"] == 10  # a long run's search stays short
     rest, held_out = seen[:2]
     assert (len(rest), len(held_out)) == (405, 45)
 
@@ -411,8 +453,6 @@ def test_a_diverged_run_is_recorded_and_stops_no_other(tmp_path: Path) -> None:
     assert chain.endswith(diverged["diverged"])
     for condition in ("baseline", "learning-rate"):
         assert "top_test_accuracy" in records[condition].metrics
-    lines = list(standing(rows("baseline", "decay"), tmp_path))
-    assert [line.endswith(", diverged") for line in lines] == [False, True]
     before = contents(tmp_path)
     run(rows("baseline", "regularise", "decay", "learning-rate", beta=1e30), tmp_path)
     assert contents(tmp_path) == before
@@ -450,19 +490,14 @@ def one_process(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> P
     return folder
 
 
-def test_two_processes_record_the_same(one_process: Path, tmp_path: Path) -> None:
-    run(PARALLEL, tmp_path, jobs=2)
-    assert len(contents(tmp_path)) == 4
-    assert contents(tmp_path) == contents(one_process)
-    assert not list((tmp_path / ".checkpoints").iterdir())
-
-
 def test_a_dask_cluster_records_the_same(
     one_process: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from distributed import Client, LocalCluster
 
     monkeypatch.setattr(sweep, "load", LOAD)
+    # Its look at the stack every 10 ms makes a worker five times as slow on a busy machine.
+    monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
     with LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, local_directory=str(tmp_path)
     ) as cluster:
@@ -510,8 +545,9 @@ def test_a_kept_network_of_width_64_is_small() -> None:
 def test_cosines_are_those_of_the_convolution_without_its_bias() -> None:
     torch.manual_seed(0)
     model = ShallowCNN(6)
-    for layer in LAYERS:
-        nn.init.uniform_(model.get_submodule(layer).bias, 2, 3)  # would make all maps alike
+    for _, layer in convolutional_layers(model):
+        assert layer.bias is not None
+        nn.init.uniform_(layer.bias, 2, 3)  # would make all maps alike
     before = {name: value.clone() for name, value in model.state_dict().items()}
     measured = cifar10.cosines(model, TEST)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
@@ -520,7 +556,7 @@ def test_cosines_are_those_of_the_convolution_without_its_bias() -> None:
     )
     # All 150 test images: fewer than the number compared.
     images = (TEST.pixels.float() - TEST.mean) / TEST.std
-    maps = conv2d(images, model.blocks[0][0].weight.detach(), padding=2).flatten(2).double()
+    maps = conv2d(images, layer_weights(model)[0], padding=2).flatten(2).double()
     total = 0.0
     for i in range(6):
         for j in range(i):
@@ -534,8 +570,7 @@ def test_cosines_do_not_see_the_scale_of_a_layer(layer: str) -> None:
     torch.manual_seed(0)
     model = ShallowCNN(6)
     shrunk = deepcopy(model)
-    with torch.no_grad():
-        shrunk.get_submodule(layer).weight.mul_(0.1)
+    layer_weights(shrunk)[LAYERS.index(layer)].mul_(0.1)
     before, after = cifar10.cosines(model, TEST), cifar10.cosines(shrunk, TEST)
     for name in LAYERS[: LAYERS.index(layer) + 1]:
         assert after[name] == pytest.approx(before[name], abs=2e-5)
@@ -545,21 +580,8 @@ def test_cosines_do_not_see_the_scale_of_a_layer(layer: str) -> None:
 
 def test_images_are_spread_over_the_set() -> None:
     index = cifar10.spread(10_000, 512, torch.device("cpu"))
-    assert len(set(index.tolist())) == 512 and (index[0], index[-1]) == (0, 9999)
+    assert len(set(index.tolist())) == 512 and index[[0, -1]].tolist() == [0, 9999]
     assert cifar10.spread(3, 512, torch.device("cpu")).tolist() == [0, 1, 2]
-
-
-def test_command_trains_and_lists(tmp_path: Path) -> None:
-    command = ["run", "table5", "--conditions", "baseline", "--widths", "4", "--seeds", "1"]
-    command += ["--epochs", "1", "--precision", "float32", "--device", "cpu"]
-    result = CliRunner().invoke(app, [*command, "--results", str(tmp_path)])
-    assert result.exit_code == 0, result.output
-    assert "baseline, width 4, seed 0, 1 epochs" in result.stdout
-    assert "done     1 epochs of digits" in result.stdout
-    (record,) = read_records(sweep.RECORDS, tmp_path)
-    assert record.settings == asdict(
-        TrainingSettings("baseline", 4, 0, 1, data="digits", precision="float32")
-    )
 
 
 @pytest.mark.parametrize(
@@ -579,13 +601,3 @@ def test_command_errors_are_messages(tmp_path: Path, options: list[str], text: s
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit)
     assert text in " ".join(result.output.split())
-
-
-def test_command_without_dask_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    command = ["run", "table5", "--device", "cpu", "--results", str(tmp_path), "--cluster", "x:1"]
-    result = CliRunner().invoke(app, command)
-    assert result.exit_code == 2
-    assert "pip install 'convsim[cluster]'" in " ".join(result.output.split())

@@ -14,7 +14,7 @@ import torch
 
 from convsim import training_costs, training_figures, training_tables
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, settings_of
-from convsim.experiments.record import stored, write_record
+from convsim.experiments.record import read_records, stored, write_record
 from convsim.experiments.sweep import KEPT, load_network
 from convsim.figures import rounded
 from convsim.similarity import convolutional_layers
@@ -254,6 +254,15 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
 def test_settings_of_the_records_can_be_read_again(folder: Path) -> None:
     for record in training_tables.sweep_records(folder):
         assert stored(settings_of(record)) == record.settings
+
+
+def test_the_benchmark_says_what_chapter_6_says() -> None:
+    for record in read_records("trainingbenchmark"):
+        assert record.metrics["ratios"]["network as printed / ours, in bfloat16"] > 1.8
+        printed, ours = (record.metrics["profile"][name] for name in ("as printed", "ours"))
+        longest = "aten::convolution_backward"
+        assert printed[longest] > sum(printed.values()) / 2
+        assert printed[longest] > 3 * ours[longest]
 
 
 def test_the_books_records_say_what_chapter_7_says() -> None:

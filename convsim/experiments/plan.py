@@ -5,6 +5,7 @@ The order was fixed before the first of these runs: what decides most for its co
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -105,9 +106,9 @@ def standing(rows: Sequence[TrainingSettings], folder: Path = RESULTS) -> list[S
 
     For a run on CIFAR-10 one on a copy of it counts, too.
     """
-    records = [(settings_of(r), r) for r in read_records(sweep.RECORDS, folder)]
-    underway = _underway(folder)
     busy = is_running(folder / sweep.CHECKPOINTS)
+    underway = _underway(folder)  # first: a run that ends now is in one of them, or in both
+    records = [(settings_of(r), r) for r in read_records(sweep.RECORDS, folder)]
 
     def stand(row: TrainingSettings) -> Standing:
         best = Standing(row, "missing")
@@ -168,20 +169,21 @@ def hours_left(found: Sequence[Standing], folder: Path = RESULTS) -> float | Non
         return None
     known = max(seconds)
     rate = seconds[known] / _parameters(known)
-    total = sum(
-        (each.run.epochs - (each.epochs if each.state != "missing" else 0))
-        * seconds.get(each.run.width, rate * _parameters(each.run.width))
-        for each in left
-    )
-    searches = {
-        task
-        for task in sweep.tasks_of([each.run for each in left])
-        if isinstance(task, sweep.ChoiceSettings) and not sweep.path_of(task, folder).exists()
-    }
-    for task in searches:
-        # Of the decay's search, as many attempts as it usually takes.
-        tried = len(LEARNING_RATES) * SHORT if task.run.condition == "learning-rate" else 3 * EPOCHS
-        total += tried * seconds.get(task.run.width, rate * _parameters(task.run.width))
+    begun = {each.run: each.epochs for each in left if each.state != "missing"}
+    # What waits will be on the data of what does not, whose searches it takes over.
+    data = next(each.run.data for each in found if each.state != "missing")
+    waiting = [replace(each.run, data=data) for each in left if each.state == "missing"]
+    total = 0.0
+    for task in sweep.tasks_of([*begun, *waiting]):
+        if sweep.path_of(task, folder).exists():
+            continue
+        if isinstance(task, TrainingSettings):
+            run, epochs = task, task.epochs - begun.get(task, 0)
+        elif task.run.condition == "learning-rate":
+            run, epochs = task.run, len(LEARNING_RATES) * min(SHORT, task.run.epochs)
+        else:
+            run, epochs = task.run, 3 * task.run.epochs  # as many attempts as it usually takes
+        total += epochs * seconds.get(run.width, rate * _parameters(run.width))
     return total / 3600
 
 
@@ -189,8 +191,9 @@ def _underway(folder: Path) -> dict[str, tuple[str, list[float]]]:
     """Data and seconds of the epochs that every checkpoint holds, by the stem of its name."""
     found = {}
     for path in sorted((folder / sweep.CHECKPOINTS).glob("*.safetensors")):
-        settings, epochs = read_history(path)
-        found[path.stem] = settings["data"], [epoch["seconds"] for epoch in epochs]
+        with contextlib.suppress(FileNotFoundError):  # its run has just ended
+            settings, epochs = read_history(path)
+            found[path.stem] = settings["data"], [epoch["seconds"] for epoch in epochs]
     return found
 
 

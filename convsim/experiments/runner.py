@@ -47,7 +47,7 @@ def work_through(
     """Call ``perform(*arguments(task))`` for every task, and ``finish`` with what it returns.
 
     SIGTERM and Ctrl-C ask the runs to stop, see :func:`stopping`, and wait for them; the second
-    time they end at once.
+    time they end at once. So does an error of one run ask the others, and is then raised.
 
     Args:
         tasks: in the order in which they are to start.
@@ -71,25 +71,29 @@ def work_through(
         _asking(ask) as asked,
         tqdm(total=len(waiting), unit="run", disable=not (progress and waiting)) as bar,
     ):
-        while (waiting and not asked.is_set()) or running:
-            while len(running) < places and not asked.is_set():
-                task = next(filter(ready, waiting), None)
-                if task is None:
-                    break
-                waiting.remove(task)
-                running[pool.submit(perform, *arguments(task))] = task
-            if not running:
-                raise RuntimeError(
-                    f"{waiting[0]} cannot start, and nothing it waits for is under way"
-                )
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                task = running.pop(future)
-                try:
-                    finish(future.result())
-                except Stopped as reason:
-                    stopped.append(f"{task}: {reason}")
-                else:
-                    bar.update()
+        try:
+            while (waiting and not asked.is_set()) or running:
+                while len(running) < places and not asked.is_set():
+                    task = next(filter(ready, waiting), None)
+                    if task is None:
+                        break
+                    waiting.remove(task)
+                    running[pool.submit(perform, *arguments(task))] = task
+                if not running and not asked.is_set():
+                    raise RuntimeError(
+                        f"{waiting[0]} cannot start, and nothing it waits for is under way"
+                    )
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    task = running.pop(future)
+                    try:
+                        finish(future.result())
+                    except Stopped as reason:
+                        stopped.append(f"{task}: {reason}")
+                    else:
+                        bar.update()
+        except Exception:
+            ask()  # leaving waits for what is under way
+            raise
     if asked.is_set():
         raise Stopped("; ".join(stopped) or "no run was under way")
 
@@ -124,6 +128,17 @@ def is_running(folder: Path) -> bool:
         return True
 
 
+class _Processes(ProcessPoolExecutor):
+    """Its processes get no signal while they start, when they would die of it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        try:
+            return super().submit(fn, *args, **options)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Here(Executor):
     """Runs a task in this process, when it is submitted."""
 
@@ -140,16 +155,16 @@ class _Here(Executor):
 def _pool(jobs: int, cluster: str | None) -> Iterator[tuple[Executor, int, Callable[[], None]]]:
     """Where tasks run, how many at once, and how to ask them to stop."""
     if cluster is not None:
-        with _dask(cluster) as (pool, places):
-            yield pool, places, lambda: None
+        with _dask(cluster) as of_cluster:
+            yield of_cluster
     elif jobs == 1:
         _asked.clear()
         yield _Here(), 1, _asked.set
     else:
         context = get_context("spawn")  # a forked process cannot use a GPU
         event = context.Event()
-        threads = max(1, (os.cpu_count() or 1) // jobs)
-        with ProcessPoolExecutor(
+        threads = max(1, torch.get_num_threads() // jobs)
+        with _Processes(
             jobs, context, initializer=_begin_worker, initargs=(event, threads, os.getpid())
         ) as pool:
             yield pool, jobs, event.set
@@ -161,6 +176,7 @@ def _begin_worker(event: Any, threads: int, parent: int) -> None:
     _asked = event
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     torch.set_num_threads(threads)
 
     def watch() -> None:
@@ -196,7 +212,7 @@ def _asking(ask: Callable[[], None]) -> Iterator[threading.Event]:
 
 
 @contextlib.contextmanager
-def _dask(cluster: str) -> Iterator[tuple[Executor, int]]:
+def _dask(cluster: str) -> Iterator[tuple[Executor, int, Callable[[], None]]]:
     try:
         from distributed import Client
     except ImportError as error:
@@ -206,4 +222,17 @@ def _dask(cluster: str) -> Iterator[tuple[Executor, int]]:
         ) from error
     # A call is a run: calls with equal arguments are not the same one.
     with Client(cluster) as client, client.get_executor(pure=False) as pool:
-        yield pool, sum(client.ncores().values())
+        client.run(_set_asked, False)
+        try:
+            yield pool, sum(client.ncores().values()), lambda: client.run(_set_asked, True)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False)
+            raise
+
+
+def _set_asked(value: bool) -> None:
+    """Ask the runs of a Dask worker to stop, or take it back."""
+    if value:
+        _asked.set()
+    else:
+        _asked.clear()
