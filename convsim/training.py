@@ -29,8 +29,11 @@ from convsim.similarity import Convolution, convolutional_layers, convolutional_
 PRECISIONS = ("float32", "tf32", "bfloat16")
 EVALUATED_AT_ONCE = 2000  # images
 LOOP = 2
-"""Version of the training loop and of its networks, for records: 1 gave the biases before a batch
-normalisation their gradients, which are nothing but rounding, and pooled behind the leaky ReLU."""
+"""Version of the training loop and of its networks, for records.
+
+Version 1 gave biases before a batch normalisation their gradients, which are nothing but rounding,
+pooled behind the leaky ReLU, and left all of the padding to the convolution.
+"""
 
 
 def minimize_similarity(
@@ -147,7 +150,7 @@ def fit(
         ValueError: for settings out of range, or a checkpoint that is damaged or of another run.
         FloatingPointError: if the loss or a weight stops being finite; the message names the
             epoch, the layer and the last finite loss.
-        Stopped: if ``stop`` said yes.
+        convsim.history.Stopped: if ``stop`` said yes.
 
     Example:
         >>> from convsim import models

@@ -60,7 +60,7 @@ def work_through(
         progress: show a progress bar.
 
     Raises:
-        Stopped: if a run was asked to stop.
+        convsim.history.Stopped: if a run was asked to stop.
         RuntimeError: if no task that is left can start.
     """
     waiting = list(tasks)
