@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from convsim.__main__ import app
 from convsim.data import Images, digits
-from convsim.experiments import neighborhoods, overlap, sweep
+from convsim.experiments import neighborhoods, overlap, plan, sweep
 from convsim.experiments.cifar10 import spread
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.record import RESULTS, read_records
@@ -71,7 +71,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, few_images: None) -> Path
     folder = tmp_path_factory.mktemp("overlap")
     rows = [
         replace(row, batch_size=100, iterations=20)
-        for row in sweep.plan(
+        for row in plan.selected(
             conditions=("baseline", "init"), widths=(WIDTH,), seeds=1, epochs=1, data="digits"
         )
     ]
