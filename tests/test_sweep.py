@@ -195,8 +195,7 @@ def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(KeyboardInterrupt):
         run(some, tmp_path / "stopped")
     assert checkpoints(tmp_path / "stopped") == sorted(set(written))
-    before = len(contents(tmp_path / "stopped"))
-    assert before < 3
+    assert len(contents(tmp_path / "stopped")) < 3
     run(some, tmp_path / "stopped")
     # Two epochs of five rates and of two runs, and none of them twice.
     assert len(written) == 2 * 7
@@ -363,12 +362,7 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
     (regularised,), (decayed,) = (rows(name, **options) for name in ("regularise", "decay"))
     target, _ = measure(regularised, train, test, progress=False)
     found = choices.choose_weight_decay(
-        decayed,
-        train,
-        test,
-        target=target,
-        checkpoint=tmp_path / "x.safetensors",
-        progress=False,
+        decayed, train, test, target=target, checkpoint=tmp_path / "x.safetensors", progress=False
     )
     wanted = math.hypot(*(layer[-1] for layer in target["epochs"]["norm"].values()))
     assert found["norm_wanted"] == pytest.approx(wanted)
@@ -376,15 +370,8 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
     # By training anew, outside the search.
     model, _ = initialise(decayed, "cpu")
     assert math.hypot(*(w.norm().item() for w in layer_weights(model))) > 1.1 * wanted
-    fit(
-        model,
-        *(train, test),
-        epochs=2,
-        lr=0.05,
-        batch_size=64,
-        weight_decay=found["choice"],
-        progress=False,
-    )
+    options = {"lr": 0.05, "batch_size": 64, "weight_decay": found["choice"], "progress": False}
+    fit(model, train, test, epochs=2, **options)
     reached = math.hypot(*(w.norm().item() for w in layer_weights(model)))
     assert reached == pytest.approx(wanted, rel=0.02)
 
