@@ -99,7 +99,7 @@ def spectra(layers: Mapping[str, Tensor], *, count: int = 6) -> Figure:
     for row, (name, power) in zip(axes, spectra.items(), strict=True):
         centred = torch.fft.fftshift(power, dim=(-2, -1))
         for axis, values in zip(row, (*centred[:count], centred.mean(dim=0)), strict=True):
-            # Without interpolation, which would make the picture five times as many bytes.
+            # Without interpolation, which more than doubles the bytes of the picture.
             axis.imshow(values.numpy(), cmap="magma", vmin=0, vmax=bright, interpolation="nearest")
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
