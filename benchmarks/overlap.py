@@ -22,10 +22,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.experiments.record import RESULTS, write_record
-from convsim.neighbors import nnk_neighbors
-from convsim.nnk import kernel_values, nnk_weights_of_gram
-from convsim.nonnegative import nonnegative_least_squares
-from convsim.overlap import channelwise_neighbors
+from convsim.neighborhoods.neighbors import nnk_neighbors
+from convsim.neighborhoods.nnk import kernel_values, nnk_weights_of_gram
+from convsim.neighborhoods.nonnegative import nonnegative_least_squares
+from convsim.neighborhoods.overlap import channelwise_neighbors
 
 NAME = "overlapbenchmark"
 THREADS = 2

@@ -251,6 +251,11 @@ def _per_channel(mean: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float().view(1, 3, 1, 1), std.float().view(1, 3, 1, 1)
 
 
+def spread(count: int, wanted: int, device: torch.device) -> Tensor:
+    """Indices of ``wanted`` of ``count`` images, evenly spread: a set may lie class by class."""
+    return torch.linspace(0, count - 1, min(count, wanted), device=device).round().long()
+
+
 def photograph(name: str = "china", size: int = 64) -> torch.Tensor:
     """Return one of scikit-learn's two photographs as a square grey picture.
 

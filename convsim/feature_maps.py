@@ -10,7 +10,7 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
-from convsim.correlation import check_tensor
+from convsim.checks import check_tensor
 
 _NUMBERS_AT_ONCE = 2**22  # of a Gram matrix: 16 MB in float32
 

@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 import torch
 from matplotlib.figure import Figure
+from plotly.subplots import make_subplots
 from torch import Tensor
 
 from convsim.correlation import cross_correlate
@@ -196,6 +197,15 @@ def cover() -> Figure:
     figure.text(
         0.045, 0.83, "and feature maps are not", color="white", size=34, va="top", weight="bold"
     )
+    return figure
+
+
+def stacked(titles: list[str]) -> go.Figure:
+    """Panels one above the other, over one axis of steps."""
+    figure = make_subplots(
+        rows=len(titles), shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.08
+    )
+    figure.update_xaxes(title_text="step", row=len(titles))
     return figure
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convsim.correlation import check_tensor
+from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table

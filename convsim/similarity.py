@@ -13,8 +13,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from convsim.correlation import check_dims, check_pair, check_tensor
-from convsim.spectrum import check_weight, kernel_autocorrelations, others, sum_over_pairs
+from convsim.checks import check_dims, check_pair, check_tensor, check_weight
+from convsim.spectrum import kernel_autocorrelations, others, sum_over_pairs
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 

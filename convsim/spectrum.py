@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from convsim.correlation import check_tensor
+from convsim.checks import check_weight
 
 Form = Literal["gram", "fft"]
 
@@ -24,17 +24,6 @@ Form = Literal["gram", "fft"]
 _MOST_TAPS_FOLDED_BY_MATRIX = 27
 _GRAM_CHUNK = 2**19  # entries of Gram matrices held at a time
 _FFT_CHUNK = 2**20  # real numbers transformed at a time, so that memory stays bounded
-
-
-def check_weight(weight: Tensor) -> Tensor:
-    """Refuse what is not a weight; half precision is returned as float32, to sum in."""
-    check_tensor(weight, "weight", axes=3, check_finite=False)
-    if weight.ndim > 5:
-        raise ValueError(
-            f"weight has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
-            "(S, C, *kernel_size) with one to three kernel axes"
-        )
-    return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def kernel_autocorrelations(weight: Tensor, form: Form | None = None) -> Tensor:

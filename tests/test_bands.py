@@ -13,9 +13,10 @@ import scipy.stats
 import torch
 from torch import Tensor, nn
 
-from convsim import bands, convolutional_similarity
-from convsim.bands import balanced_bands, band_kernels, draw_frequencies
+from convsim import convolutional_similarity
 from convsim.spectrum import kernel_autocorrelations
+from convsim.training import bands
+from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 
 SHAPES = [(5, 3, 6), (4, 3, 4, 5), (3, 2, 3, 4, 3)]
 

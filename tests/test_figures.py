@@ -14,13 +14,15 @@ from PIL import Image
 
 from benchmarks import training as training_benchmark
 from book import pictures
-from convsim import figures, record_figures, tables
+from convsim import figures
+from convsim.evidence import costs, layer_figures, pair_figures, pair_tables
 from convsim.experiments.pairs import TABLES
 from convsim.experiments.record import RESULTS, read_record, read_records, record_path
+from convsim.table import Table
 
 
 def test_pairs_table_shows_the_records() -> None:
-    table = tables.pairs_table("table1")
+    table = pair_tables.pairs_table("table1")
     metrics = read_record(record_path("pairs", TABLES["table1"][3], RESULTS)).metrics
     row = table.rows[3]
     assert row[:3] == ("9", "SGD", "0.25 ± 0.87")
@@ -30,11 +32,11 @@ def test_pairs_table_shows_the_records() -> None:
 
 
 def test_tables_2_and_3_are_one_experiment() -> None:
-    assert tables.pairs_table("table2") == tables.pairs_table("table3")
+    assert pair_tables.pairs_table("table2") == pair_tables.pairs_table("table3")
 
 
 def test_table_escapes_html() -> None:
-    table = tables.Table((("g", "a"), ("g", "b")), (("<b>", "1"),), "x & y", "<i>")
+    table = Table((("g", "a"), ("g", "b")), (("<b>", "1"),), "x & y", "<i>")
     shown = table._repr_html_()
     assert "&lt;b&gt;" in shown and "x &amp; y" in shown and "&lt;i&gt;" in shown
     assert repr(table).splitlines() == ["x & y", "g a  g b", "<b>  1", "<i>"]
@@ -43,32 +45,35 @@ def test_table_escapes_html() -> None:
 
 def test_largest_difference_is_the_worst_row() -> None:
     rows = [
-        (float(r[2].split()[0]), float(r[3].split()[0])) for r in tables.pairs_table("table6").rows
+        (float(r[2].split()[0]), float(r[3].split()[0]))
+        for r in pair_tables.pairs_table("table6").rows
     ]
     worst = max(abs(ours - paper) for paper, ours in rows)
-    assert tables.largest_difference("table6")["correlation"] == pytest.approx(worst, abs=0.011)
+    assert pair_tables.largest_difference("table6")["correlation"] == pytest.approx(
+        worst, abs=0.011
+    )
 
 
 def test_a_missing_record_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="6 of 6 rows of table1 .* run `convsim run table1`"):
-        tables.pair_records("table1", tmp_path)
+        pair_tables.pair_records("table1", tmp_path)
     with pytest.raises(ValueError, match="table is 'table9'; expected one of table1, table2"):
-        tables.pair_records("table9")
+        pair_tables.pair_records("table9")
 
 
 @pytest.mark.parametrize("table", ["table1", "table2"])
 def test_descent_figure_shows_each_row(table: str) -> None:
-    figure = record_figures.descent_figure(table)
+    figure = pair_figures.descent_figure(table)
     assert len(figure.data) == 18
-    cosine = tables.pair_records(table)[0].metrics["curve"]["cosine"]
+    cosine = pair_tables.pair_records(table)[0].metrics["curve"]["cosine"]
     assert list(figure.data[2].y) == [max(value, 1e-16) for value in cosine]
     assert f"{cosine[0]:.2f} to {cosine[-1]:.2f}" in figure.layout.meta["alt"]
 
 
 def test_cosine_figure_ends_at_the_recorded_means() -> None:
-    figure = record_figures.cosine_figure()
+    figure = pair_figures.cosine_figure()
     shown = {trace.y[0]: trace.x for trace in figure.data}
-    metrics = tables.pair_records("table2")[0].metrics
+    metrics = pair_tables.pair_records("table2")[0].metrics
     assert shown["L_CS, N = 3, Adam"] == pytest.approx(
         [metrics["cosine_before"]["mean"], metrics["cosine_after"]["mean"]], rel=1e-4
     )
@@ -147,9 +152,9 @@ def test_benchmark_table_and_summary_read_the_record() -> None:
     (record,) = [r for r in read_records("benchmark") if r.settings["device"] == "cpu"]
     times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
     ratio = times["convolutional_similarity", (512, 512, 3)] / times["weight decay", (512, 512, 3)]
-    summary = tables.benchmark_summary()
+    summary = costs.loss_summary()
     assert summary["times weight decay, S = C = 512"] == round(ratio, 2)
-    table = tables.benchmark_table()
+    table = costs.loss_table()
     row = next(row for row in table.rows if row[0] == "512 × 512 × 3 × 3")
     assert row[2] == f"{ratio:,.3g}"
     # What must hold wherever it was measured: linear time is worth it, and costs little.
@@ -158,20 +163,20 @@ def test_benchmark_table_and_summary_read_the_record() -> None:
 
 
 def test_benchmark_figure_has_a_line_for_each_form() -> None:
-    figure = record_figures.benchmark_figure()
+    figure = costs.loss_figure()
     names = [trace.name for trace in figure.data]
     assert names[:2] == ["weight decay", "convolutional_similarity"] and len(set(names)) == 7
     assert list(figure.data[0].x) == [4, 8, 16, 32, 64, 128, 256, 512]
 
 
 def test_layers_figure_draws_both_descents() -> None:
-    figure = record_figures.layers_figure()
+    figure = layer_figures.layers_figure()
     assert len(figure.data) == 2 * 4 * 3
     assert "layer 2, scale-free" in figure.layout.meta["alt"]
 
 
 def test_floor_figure_stays_below_the_limit() -> None:
-    *measured, limit = record_figures.floor_figure().data
+    *measured, limit = layer_figures.floor_figure().data
     assert [trace.name for trace in measured] == [f"measured, C = {c}" for c in (1, 4, 64)]
     for trace in measured:
         assert all(fall <= most + 1e-9 for fall, most in zip(trace.y, limit.y, strict=True))

@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 
 from convsim import convolutional_similarity
-from convsim.checkpoint import read_history
 from convsim.data import Images, digits
-from convsim.history import Epoch, Stopped
 from convsim.models import ShallowCNN
 from convsim.training import LOOP, evaluate, fit
+from convsim.training.checkpoint import read_history
+from convsim.training.history import Epoch, Stopped
 
 TRAIN, TEST = digits()
 FEW = TRAIN.subset(slice(0, 96))
@@ -321,7 +321,7 @@ def test_a_checkpoint_of_another_run_is_refused(checkpoint: Path) -> None:
 def test_a_checkpoint_of_another_version_of_the_loop_is_refused(
     checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convsim.training.LOOP", LOOP + 1)
+    monkeypatch.setattr("convsim.training.loop.LOOP", LOOP + 1)
     with pytest.raises(ValueError, match=rf"\(loop {LOOP}, not {LOOP + 1}\); expected the same"):
         resume(checkpoint)
 
@@ -415,7 +415,7 @@ def test_evaluation_is_the_share_of_right_answers(
     model = network()
     model(FEW.normalized(slice(None)))  # running statistics of batch normalisation
     model.train(training)
-    monkeypatch.setattr("convsim.training.EVALUATED_AT_ONCE", 100)
+    monkeypatch.setattr("convsim.training.loop.EVALUATED_AT_ONCE", 100)
     before = weights(model)
     accuracy = evaluate(model, TEST)
     assert model.training is training

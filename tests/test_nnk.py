@@ -12,9 +12,9 @@ import torch
 from scipy.optimize import nnls
 from torch import Tensor
 
-from convsim import nonnegative
-from convsim.neighbors import Neighbors, nnk_neighbors
-from convsim.nnk import nnk_weights, nnk_weights_of_gram
+from convsim.neighborhoods import nonnegative
+from convsim.neighborhoods.neighbors import Neighbors, nnk_neighbors
+from convsim.neighborhoods.nnk import nnk_weights, nnk_weights_of_gram
 
 INNER = [(0.5 * math.cos(a), 0.5 * math.sin(a)) for a in (0, 2 * math.pi / 3, 4 * math.pi / 3)]
 OUTER = [(2 * x, 2 * y) for x, y in INNER]
@@ -234,9 +234,9 @@ def test_fewer_candidates_than_k_leave_places_empty() -> None:
 def test_chunks_do_not_change_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     points = torch.randn(40, 3, generator=torch.Generator().manual_seed(9))
     whole = nnk_neighbors(points, k=6)
-    monkeypatch.setattr("convsim.neighbors.QUERIES_AT_ONCE", 7)
-    monkeypatch.setattr("convsim.nnk.NUMBERS_AT_ONCE", 40)
-    monkeypatch.setattr("convsim.nonnegative._AT_ONCE", 3)
+    monkeypatch.setattr("convsim.neighborhoods.neighbors.QUERIES_AT_ONCE", 7)
+    monkeypatch.setattr("convsim.neighborhoods.nnk.NUMBERS_AT_ONCE", 40)
+    monkeypatch.setattr("convsim.neighborhoods.nonnegative._AT_ONCE", 3)
     in_parts = nnk_neighbors(points, k=6)
     torch.testing.assert_close(whole.weights, in_parts.weights, atol=1e-12, rtol=0)
     assert torch.equal(whole.indices, in_parts.indices)

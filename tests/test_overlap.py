@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from convsim.neighbors import Neighbors, nnk_neighbors
-from convsim.overlap import (
+from convsim.neighborhoods.neighbors import Neighbors, nnk_neighbors
+from convsim.neighborhoods.overlap import (
     Measure,
     aggregate_coverage,
     channel_overlap,

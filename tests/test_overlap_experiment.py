@@ -16,16 +16,9 @@ from torch.nn.functional import leaky_relu
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.data import Images, digits
-from convsim.experiments import neighborhoods, overlap, plan, sweep
-from convsim.experiments.cifar10 import spread
-from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
-from convsim.experiments.record import RESULTS, read_records
-from convsim.feature_maps import mean_absolute_cosine
-from convsim.models import ShallowCNN
-from convsim.overlap import channel_overlap, channelwise_neighbors
-from convsim.overlap_figures import depth_figure, generalization_figure
-from convsim.overlap_tables import (
+from convsim.data import Images, digits, spread
+from convsim.evidence.overlap_figures import depth_figure, generalization_figure
+from convsim.evidence.overlap_tables import (
     generalization,
     network_records,
     readings_table,
@@ -33,6 +26,13 @@ from convsim.overlap_tables import (
     regularized_table,
     spearman,
 )
+from convsim.experiments import activations, overlap, plan, sweep
+from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
+from convsim.experiments.record import RESULTS, read_records
+from convsim.feature_maps import mean_absolute_cosine
+from convsim.models import ShallowCNN
+from convsim.neighborhoods import summary
+from convsim.neighborhoods.overlap import channel_overlap, channelwise_neighbors
 
 WIDTH = 4
 TRAIN, TEST = (
@@ -110,7 +110,7 @@ def test_records_hold_every_reading_of_every_layer(recorded: Path) -> None:
         for layer in record.metrics["layers"].values():
             assert set(layer["weights"]) == {"similarity", "normalized", "norm"}
             assert 0 < layer["cosine_without_mean"] < 1
-            for side in neighborhoods.SIDES:
+            for side in activations.SIDES:
                 found = layer[side]
                 assert 0 < found["overlap"]["low"] <= found["overlap"]["mean"] <= 1
                 assert 0 <= found["redundancy"]["mean"] <= 1 - 1 / WIDTH
@@ -143,9 +143,9 @@ def test_a_picture_that_all_images_share_leaves_cosine_and_neighborhoods() -> No
     x = torch.randn(40, 4, 3, 3, generator=torch.Generator().manual_seed(0))
     shared = x + 5 * torch.randn(3, 3, generator=torch.Generator().manual_seed(1))
     assert mean_absolute_cosine(shared.flatten(2))[0] > 0.9
-    own, without = map(neighborhoods.cosine_without_mean_picture, (x, shared))
+    own, without = map(summary.cosine_without_mean_picture, (x, shared))
     assert own is not None and own == pytest.approx(without, abs=1e-5) and own < 0.4
-    assert neighborhoods.cosine_without_mean_picture(torch.ones(5, 3, 2, 2)) is None
+    assert summary.cosine_without_mean_picture(torch.ones(5, 3, 2, 2)) is None
     before, after = (channelwise_neighbors(y.double(), k=5).channels for y in (x, shared))
     torch.testing.assert_close(before.weights, after.weights, atol=1e-4, rtol=0)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from convsim.experiments.neighborhoods import SIDES
-from convsim.overlap_tables import (
+from convsim.evidence.overlap_tables import (
     generalization,
     last_overlap,
     network_records,
@@ -14,6 +13,7 @@ from convsim.overlap_tables import (
     regularized_records,
     spearman,
 )
+from convsim.experiments.activations import SIDES
 
 
 def of_book(key: str, *, trained: bool) -> dict[str, list[float]]:

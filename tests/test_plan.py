@@ -17,15 +17,15 @@ import pytest
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.checkpoint import save_checkpoint
 from convsim.data import digits
 from convsim.experiments import plan, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
 from convsim.experiments.plan import BOOK, Standing, hours_left, report, selected, standing
 from convsim.experiments.record import make_record, save_record
-from convsim.history import Stopped
 from convsim.models import ShallowCNN
 from convsim.training import fit
+from convsim.training.checkpoint import save_checkpoint
+from convsim.training.history import Stopped
 
 COPY = "CIFAR-10 (JPEG copy)"
 PARAMETERS = {64: 118_858, 128: 458_890}  # the paper's Table 4, without its counting of buffers

@@ -23,12 +23,12 @@ from safetensors import safe_open
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.checkpoint import read_history
 from convsim.experiments import sweep
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.record import read_record, record_path
 from convsim.experiments.runner import SIGNALS, alone_in, is_running, stopping, work_through
-from convsim.history import Stopped
+from convsim.training.checkpoint import read_history
+from convsim.training.history import Stopped
 
 PATIENCE = 240  # seconds, on a machine that is busy
 

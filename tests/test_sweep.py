@@ -18,15 +18,15 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from typer.testing import CliRunner
 
-from convsim import convolutional_similarity, training
+from convsim import convolutional_similarity
 from convsim.__main__ import app
-from convsim.data import Images, digits
-from convsim.experiments import choices, cifar10, plan, sweep
+from convsim.data import Images, digits, spread
+from convsim.experiments import activations, choices, cifar10, plan, sweep
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, measure
 from convsim.experiments.record import RESULTS, Record, read_record, read_records, record_path
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers
-from convsim.training import LOOP, evaluate, fit, minimize_similarity
+from convsim.training import LOOP, evaluate, fit, loop, minimize_similarity
 
 LAYERS = [f"blocks.{i}.0" for i in range(4)]
 WIDTH = 4
@@ -183,7 +183,7 @@ def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.Monk
     some = rows("learning-rate", "baseline", epochs=2)
     run(some, tmp_path / "whole")
     written: list[Path] = []
-    save = training.save_checkpoint
+    save = loop.save_checkpoint
 
     def stop(path: Path, *rest: Any) -> None:
         save(path, *rest)
@@ -191,7 +191,7 @@ def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.Monk
         if len(written) == 5:  # in the midst of a learning rate's two epochs
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", stop)
+    monkeypatch.setattr(loop, "save_checkpoint", stop)
     with pytest.raises(KeyboardInterrupt):
         run(some, tmp_path / "stopped")
     assert checkpoints(tmp_path / "stopped") == sorted(set(written))
@@ -536,7 +536,7 @@ def test_cosines_are_those_of_the_convolution_without_its_bias() -> None:
         assert layer.bias is not None
         nn.init.uniform_(layer.bias, 2, 3)  # would make all maps alike
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    measured = cifar10.cosines(model, TEST)
+    measured = activations.cosines(model, TEST)
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
     assert model.training and all(
         m.momentum == 0.1 for m in model.modules() if hasattr(m, "momentum")
@@ -558,7 +558,7 @@ def test_cosines_do_not_see_the_scale_of_a_layer(layer: str) -> None:
     model = ShallowCNN(6)
     shrunk = deepcopy(model)
     layer_weights(shrunk)[LAYERS.index(layer)].mul_(0.1)
-    before, after = cifar10.cosines(model, TEST), cifar10.cosines(shrunk, TEST)
+    before, after = activations.cosines(model, TEST), activations.cosines(shrunk, TEST)
     for name in LAYERS[: LAYERS.index(layer) + 1]:
         assert after[name] == pytest.approx(before[name], abs=2e-5)
     for name in LAYERS:  # later layers see it through the epsilon of batch normalisation
@@ -566,9 +566,9 @@ def test_cosines_do_not_see_the_scale_of_a_layer(layer: str) -> None:
 
 
 def test_images_are_spread_over_the_set() -> None:
-    index = cifar10.spread(10_000, 512, torch.device("cpu"))
+    index = spread(10_000, 512, torch.device("cpu"))
     assert len(set(index.tolist())) == 512 and index[[0, -1]].tolist() == [0, 9999]
-    assert cifar10.spread(3, 512, torch.device("cpu")).tolist() == [0, 1, 2]
+    assert spread(3, 512, torch.device("cpu")).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 import scipy.stats
 import torch
 
-from convsim import training_costs, training_figures, training_tables
+from convsim.evidence import costs, training_figures, training_tables
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, settings_of
 from convsim.experiments.record import read_records, stored, write_record
 from convsim.experiments.sweep import KEPT, load_network
@@ -123,7 +123,7 @@ def test_controls_show_layers_2_to_4(folder: Path) -> None:
 
 
 def test_costs_are_against_the_baseline(folder: Path) -> None:
-    rows = {row[0]: row for row in training_costs.cost_table(folder=folder).rows}
+    rows = {row[0]: row for row in costs.cost_table(folder=folder).rows}
     assert rows["regularise"][1:] == ("1.5", "5.00", "+1.00", "+25 %")
     assert rows["baseline"][2:] == ("4.00", "+0.00", "+0 %")
     assert "decay" not in rows
@@ -175,7 +175,7 @@ def test_diverged_runs_are_counted_and_enter_no_mean(folder: Path) -> None:
 
 def test_benchmark_ratios_stand_a_column_a_machine(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no benchmark of training is recorded .* `make bench`"):
-        training_costs.benchmark_table(folder=tmp_path)
+        costs.training_table(folder=tmp_path)
     metrics = {"ratios": {"DataLoader / fit": 1.2345, "step with beta / without": 1.01}}
     settings = replace(BASELINE, data="random images")
     started = datetime.now(timezone.utc)
@@ -183,14 +183,14 @@ def test_benchmark_ratios_stand_a_column_a_machine(tmp_path: Path) -> None:
         "trainingbenchmark", settings, metrics, data="x", started=started, folder=tmp_path
     )
     path.write_text(path.read_text().replace('"epochs": 3', '"images": 5000'))
-    table = training_costs.benchmark_table(folder=tmp_path)
+    table = costs.training_table(folder=tmp_path)
     assert table.rows == (("DataLoader / fit", "1.23"), ("step with beta / without", "1.01"))
     assert "5,000 random images" in table.source and "threads" in table.columns[1][1]
 
 
 def test_a_profile_names_the_longest_operators_and_sums_the_rest(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no benchmark of training is recorded"):
-        training_costs.profile_table(folder=tmp_path)
+        costs.profile_table(folder=tmp_path)
     printed = {"aten::convolution_backward": 500.0, "aten::fill_": 40.0, "aten::add": 6.0}
     ours = {"aten::fill_": 30.0, "aten::convolution_backward": 90.0, "aten::pad": 3.0}
     metrics = {"profile": {"as printed": printed, "ours": ours}}
@@ -202,7 +202,7 @@ def test_a_profile_names_the_longest_operators_and_sums_the_rest(tmp_path: Path)
         started=datetime.now(timezone.utc),
         folder=tmp_path,
     )
-    assert training_costs.profile_table(2, folder=tmp_path).rows == (
+    assert costs.profile_table(2, folder=tmp_path).rows == (
         ("convolution_backward", "500", "90"),
         ("fill_", "40", "30"),
         ("all others", "6", "3"),

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.record import read_records, write_record
-from convsim.training_tables import best_test, sweep_records
-from convsim.verdicts import (
+from convsim.evidence.training_tables import best_test, sweep_records
+from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,
     INCONCLUSIVE,
@@ -28,6 +26,8 @@ from convsim.verdicts import (
     judge,
     verdict_on,
 )
+from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.record import read_records, write_record
 
 CLAIM = Claim(
     what="Algorithm 1",

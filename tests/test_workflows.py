@@ -112,8 +112,8 @@ OURS = {
     "The book needs Python 3.10 or newer": "Makefile",
     "no Chromium found on PATH": "book/browser.py",
     "no CIFAR-10 in …": "convsim/data.py",
-    "expected an NVIDIA GPU for it": "convsim/training.py",
-    "a pickle, which torch.save writes, can run any program": "convsim/__main__.py",
+    "expected an NVIDIA GPU for it": "convsim/training/loop.py",
+    "a pickle, which torch.save writes, can run any program": "convsim/model_files.py",
 }
 
 

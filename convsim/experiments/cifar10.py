@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from convsim.bands import balanced_bands, band_kernels, draw_frequencies
 from convsim.data import Images
+from convsim.experiments.activations import cosines
 from convsim.experiments.record import Record, added, restored
-from convsim.feature_maps import feature_map_cosines
-from convsim.history import Epoch
 from convsim.models import ShallowCNN
 from convsim.similarity import Convolution, convolutional_layers
 from convsim.training import LOOP, fit, minimize_similarity
+from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
+from convsim.training.history import Epoch
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,6 @@ CONDITIONS = {
         "random-bands, at the learning rate of learning-rate", start="random bands", chosen="lr"
     ),
 }
-PICTURES = 512  # test images on which feature maps are compared
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,9 @@ def measure(
 
     Returns:
         Metrics, and the trained network. ``epochs`` holds the fields of
-        :class:`convsim.history.Epoch`, epoch by epoch; ``initialisation_seconds`` what was spent
-        before; ``cosine_before`` and ``cosine_after`` the mean absolute cosine of each layer's
-        feature maps, on 512 test images.
+        :class:`convsim.training.history.Epoch`, epoch by epoch; ``initialisation_seconds`` what
+        was spent before; ``cosine_before`` and ``cosine_after`` the mean absolute cosine of each
+        layer's feature maps, on 512 test images.
 
     Raises:
         ValueError: for a version of the training loop that is not the present one.
@@ -256,41 +254,3 @@ def draw_bands(layers: Sequence[Convolution], kind: str, seed: int) -> None:
             kernels = band_kernels(weight, frequencies, generator=generator)
         with torch.no_grad():
             layer.weight.copy_(kernels)
-
-
-def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
-    """Mean absolute cosine of the feature maps K ⋆ X of each layer, on some test images.
-
-    The biases are left out, as in the identity: batch normalisation subtracts them again. It uses
-    the statistics of these images, so that a network without training can be measured, too.
-    """
-    images = test.normalized(spread(len(test), PICTURES, test.pixels.device))
-    model = deepcopy(model)
-    with torch.no_grad():
-        for _, layer in convolutional_layers(model):
-            if layer.bias is not None:
-                layer.bias.zero_()
-    model = with_statistics_of(model, images)
-    layers = dict(convolutional_layers(model))
-    measured = feature_map_cosines(model, layers, images)
-    return {
-        name: None if cosine is None else round(cosine, 5)
-        for name, (cosine, _) in zip(layers, measured, strict=True)
-    }
-
-
-def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:
-    """A copy in evaluation mode whose batch normalisations know the statistics of these images."""
-    model = deepcopy(model).eval()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # the running statistics become those of the next batch
-            module.train()
-    with torch.no_grad():
-        model(images)
-    return model.eval()
-
-
-def spread(count: int, wanted: int, device: torch.device) -> Tensor:
-    """Indices of ``wanted`` of ``count`` images, evenly spread: a set may lie class by class."""
-    return torch.linspace(0, count - 1, min(count, wanted), device=device).round().long()

@@ -2,7 +2,7 @@
 
 Two experiments: the networks that the trainings of Table 5 left, before and after training; and
 small networks trained with dropout and weight decay, whose last layer is set against their error.
-The measures are those of ``convsim.overlap``.
+The measures are those of ``convsim.neighborhoods.overlap``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,15 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
-from convsim.data import Images
+from convsim.data import Images, spread
 from convsim.experiments import sweep
-from convsim.experiments.cifar10 import (
-    TrainingSettings,
+from convsim.experiments.activations import (
+    SIDES,
     cosines,
-    initialise,
-    settings_of,
-    spread,
+    layer_activations,
     with_statistics_of,
 )
-from convsim.experiments.neighborhoods import (
-    SIDES,
-    cosine_without_mean_picture,
-    layer_activations,
-    measure_neighborhoods,
-)
+from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
 from convsim.experiments.record import (
     RESULTS,
     Record,
@@ -44,10 +37,11 @@ from convsim.experiments.record import (
     record_path,
     save_record,
 )
-from convsim.history import measure_layers, short
 from convsim.models import ShallowCNN
+from convsim.neighborhoods.summary import cosine_without_mean_picture, measure_neighborhoods
 from convsim.similarity import convolutional_layers
 from convsim.training import LOOP, evaluate, fit
+from convsim.training.history import measure_layers, short
 
 NETWORKS, REGULARIZED = "overlap", "overlapregularized"
 DROPOUTS, WEIGHT_DECAYS, SEEDS = (0.0, 0.1, 0.3), (0.0, 5e-4), 3
@@ -185,7 +179,7 @@ def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> di
     ``layers`` holds, for each layer, ``weights`` (L_CS, its normalised form, the norm), ``cosine``
     (mean absolute cosine of its feature maps), ``cosine_without_mean`` (the same without what all
     images share) and the neighbourhoods on either side of the non-linearity, as
-    :func:`~convsim.experiments.neighborhoods.measure_neighborhoods` returns them.
+    :func:`~convsim.neighborhoods.summary.measure_neighborhoods` returns them.
     """
     device = test.pixels.device
     if settings.trained:

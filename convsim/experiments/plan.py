@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from convsim.checkpoint import read_history
 from convsim.experiments import sweep
 from convsim.experiments.choices import LEARNING_RATES, SHORT
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, settings_of
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import is_running
 from convsim.models import ShallowCNN
+from convsim.training.checkpoint import read_history
 
 CNN1, CNN2, WIDEST = 64, 128, 512
 WIDTHS, SEEDS, EPOCHS = (CNN1, CNN2, WIDEST), 5, 100

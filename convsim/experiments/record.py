@@ -175,6 +175,25 @@ def read_records(experiment: str, folder: Path = RESULTS) -> list[Record]:
     return [read_record(path) for path in sorted(folder.glob(f"{experiment}-*.json"))]
 
 
+def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -> list[Record]:
+    """The records of an experiment that have the given settings.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    found = [
+        record
+        for record in read_records(experiment, folder)
+        if all(record.settings[key] == value for key, value in settings.items())
+    ]
+    if not found:
+        raise ValueError(
+            f"no record of {experiment} with {settings} lies in {folder}; expected one: run "
+            "`convsim run NAME`, or `make bench` for the benchmarks"
+        )
+    return found
+
+
 def command_line() -> str:
     """The command line of this process, without the folder of the program."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -21,7 +21,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from convsim.history import Stopped
+from convsim.training.history import Stopped
 
 Task = TypeVar("Task")
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -60,7 +60,7 @@ def work_through(
         progress: show a progress bar.
 
     Raises:
-        convsim.history.Stopped: if a run was asked to stop.
+        convsim.training.history.Stopped: if a run was asked to stop.
         RuntimeError: if no task that is left can start.
     """
     waiting = list(tasks)

@@ -91,7 +91,7 @@ def run(
 
     Raises:
         ValueError: if another process is at work in the folder.
-        convsim.history.Stopped: if SIGTERM or Ctrl-C came.
+        convsim.training.history.Stopped: if SIGTERM or Ctrl-C came.
     """
 
     def recorded(task: Task | None) -> bool:

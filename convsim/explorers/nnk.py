@@ -8,7 +8,7 @@ import traitlets
 
 from convsim.explorers.base import Explorer, Readouts, tensor
 from convsim.explorers.traits import number_trait, point_trait, points_trait, whole_trait
-from convsim.nnk import nnk_weights
+from convsim.neighborhoods.nnk import nnk_weights
 
 CANDIDATES = [
     [-0.1, 0.8],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from convsim.experiments import paper
 from convsim.experiments.pairs import TABLES
-from convsim.experiments.record import RESULTS, Record, read_record, read_records, record_path
+from convsim.experiments.record import RESULTS, Record, read_record, record_path
 from convsim.table import Table
 
 
@@ -108,65 +108,6 @@ def cosine_table(*tables: str) -> Table:
         caption="Scale-free similarity |cos(F₁, F₂)|, mean ± std over episodes, and median norms.",
         source=_provenance(records),
     )
-
-
-def benchmark_table() -> Table:
-    """Every form of the loss as a multiple of weight decay, shape by shape, on the CPU."""
-    (record,) = [r for r in read_records("benchmark") if r.settings["device"] == "cpu"]
-    times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
-    forms = [form for form in dict.fromkeys(form for form, _ in times) if form != "weight decay"]
-    rows = []
-    for memory in record.metrics["memory"]:
-        shape = tuple(memory["shape"])
-        decay = times["weight decay", shape]
-        ratios = (times.get((form, shape)) for form in forms)
-        extra = memory["peak_extra_bytes"] - memory["gram_bytes"]
-        rows.append(
-            (
-                " × ".join(map(str, (*shape, shape[-1]))),
-                f"{decay:.3f}",
-                *("–" if ms is None else f"{ms / decay:,.3g}" for ms in ratios),
-                f"{max(0, extra) / memory['weight_bytes']:.1f}",
-            )
-        )
-    return Table(
-        columns=(
-            *(("", "weight"), ("weight decay", "ms")),
-            *(("times weight decay", form) for form in forms),
-            ("memory", "× weight"),
-        ),
-        rows=tuple(rows),
-        caption="Forward and backward, median: multiples of the time of (weight²).sum().",
-        source=(
-            f"{record.settings['dtype']}, {record.hardware}; torch {record.versions['torch']}; "
-            f"recorded {record.started[:10]} by make bench. Memory: most held at once beside the "
-            "weight and the Gram matrices. On a machine with other guests such times vary by tens "
-            "of per cent from run to run."
-        ),
-    )
-
-
-def benchmark_summary() -> dict[str, float]:
-    """The benchmark's headline numbers, from the record of the CPU."""
-    (record,) = [r for r in read_records("benchmark") if r.settings["device"] == "cpu"]
-    times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
-    ours = "convolutional_similarity"
-    return {
-        "times faster than pairwise conv2d, S = C = 64": round(
-            times["pairwise conv2d", (64, 64, 3)] / times[ours, (64, 64, 3)]
-        ),
-        **{
-            f"times weight decay, S = C = {s}": round(
-                times[ours, (s, s, 3)] / times["weight decay", (s, s, 3)], 2
-            )
-            for s in (128, 256, 512)
-        },
-        **{
-            f"exponent in {axis}": round(record.metrics["growth"][axis]["exponent"], 2)
-            for axis in ("S", "C")
-        },
-        "ms for a ResNet-18": round(record.metrics["resnet18_ms"], 1),
-    }
 
 
 def paper_key(table: str) -> str:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from convsim.correlation import check_tensor
-from convsim.nnk import Kernel, check_kernel, kernel_values, nnk_weights_of_gram, unit
+from convsim.checks import check_tensor
+from convsim.neighborhoods.nnk import Kernel, check_kernel, kernel_values, nnk_weights_of_gram, unit
 
 Copies = Literal["skip", "keep"]
 
@@ -26,7 +26,8 @@ class Neighbors:
         indices: ``(..., Q, k)``, int64: candidates in ``points``, nearest first; -1 where there
             are no more.
         weights: ``(..., Q, k)``, float64: their weights; neighbours are those above 0.
-        error: ``(..., Q)``, float64: as in :class:`convsim.nnk.NNKWeights`; 1 where undefined.
+        error: ``(..., Q)``, float64: as in :class:`convsim.neighborhoods.nnk.NNKWeights`; 1 where
+            undefined.
         defined: ``(..., Q)``, bool: False where a query has no neighbours at all, because it is
             zero and has no cosine, because its candidates are all copies of it, or because it has
             no candidates.
@@ -62,7 +63,8 @@ def nnk_neighbors(
         queries: ``(Q, d)`` floating-point vectors; or ``(Q,)`` whole numbers, which name points
             that are queries and then no candidates of their own; None for all points.
         k: number of candidates.
-        kernel: as for :func:`convsim.nnk.nnk_weights`; the k nearest are the most similar ones.
+        kernel: as for :func:`convsim.neighborhoods.nnk.nnk_weights`; the k nearest are the most
+            similar ones.
         sigma: the same; by default a third of the distance to the k-th candidate.
         copies: what happens to points that equal the query exactly. ``"skip"`` passes them over;
             with ``"keep"`` one of them takes all the weight, for nothing describes the query

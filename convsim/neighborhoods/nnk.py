@@ -16,8 +16,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from convsim.correlation import check_tensor
-from convsim.nonnegative import nonnegative_least_squares
+from convsim.checks import check_tensor
+from convsim.neighborhoods.nonnegative import nonnegative_least_squares
 
 Kernel = Literal["gaussian", "cosine"]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from convsim.correlation import check_tensor
-from convsim.neighbors import Copies, Neighbors, nnk_neighbors
-from convsim.nnk import Kernel, nnk_weights, nnk_weights_of_gram
+from convsim.checks import check_tensor
+from convsim.neighborhoods.neighbors import Copies, Neighbors, nnk_neighbors
+from convsim.neighborhoods.nnk import Kernel, nnk_weights, nnk_weights_of_gram
 
 __all__ = ["nnk_neighbors", "nnk_weights", "nnk_weights_of_gram"]  # and all that stands below
 
@@ -114,16 +114,16 @@ def channelwise_neighbors(
         queries: ``(Q,)`` whole numbers: which images are queries; they are no candidates of their
             own. Or ``(Q, C, H, W)``: a layer's output for other images. None for all images.
         k: number of candidates.
-        kernel: as for :func:`convsim.nnk.nnk_weights`.
+        kernel: as for :func:`convsim.neighborhoods.nnk.nnk_weights`.
         sigma: the same.
-        copies: as for :func:`convsim.neighbors.nnk_neighbors`.
+        copies: as for :func:`convsim.neighborhoods.neighbors.nnk_neighbors`.
         progress: show a progress bar over the channels.
 
     Returns:
         A :class:`ChannelNeighbors`.
 
     Raises:
-        ValueError: as :func:`convsim.neighbors.nnk_neighbors`.
+        ValueError: as :func:`convsim.neighborhoods.neighbors.nnk_neighbors`.
 
     Example:
         >>> x = torch.randn(20, 1, 3, 3, generator=torch.Generator().manual_seed(0))

@@ -11,20 +11,16 @@ from statistics import fmean
 import torch
 
 from convsim.correlation import autocorrelate, cross_correlate
-from convsim.experiments import paper
-from convsim.experiments.record import RESULTS, Record, read_records
-from convsim.overlap_tables import (
+from convsim.evidence.overlap_tables import (
     generalization,
     network_records,
     regularization_of,
     regularized_records,
     spearman,
 )
-from convsim.similarity import convolutional_similarity
-from convsim.table import Table
-from convsim.tables import pair_records, paper_key
-from convsim.training_tables import NETWORKS, best_test, runs_of, sweep_records
-from convsim.verdicts import (
+from convsim.evidence.pair_tables import pair_records, paper_key
+from convsim.evidence.training_tables import NETWORKS, best_test, runs_of, sweep_records
+from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,
     INCONCLUSIVE,
@@ -35,6 +31,10 @@ from convsim.verdicts import (
     Claim,
     verdict_on,
 )
+from convsim.experiments import paper
+from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.similarity import convolutional_similarity
+from convsim.table import Table
 
 UNREAD = "their content could not be read"
 EPISODES = 1000
@@ -70,7 +70,7 @@ class Finding:
         what: the table, figure or claim.
         paper: what the paper has.
         ours: what we have.
-        verdict: a key of :data:`convsim.verdicts.SIGNS`.
+        verdict: a key of :data:`convsim.evidence.verdicts.SIGNS`.
         chapter: where the book treats it.
     """
 
@@ -129,23 +129,23 @@ def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
     trainings = read_records("table5", folder)
     return [
         _identity(),
-        Finding("Eq. 7 can be met", "yes", "by dead kernels only (proof)", DIFFER, "5"),
+        Finding("Eq. 7 can be met", "yes", "by dead kernels only (proof)", DIFFER, "linear time"),
         _convexity(),
-        _pairs("table1", "Table 1, under ⟨K₁, K₂⟩²", "3"),
-        _pairs("table2", "Tables 2 and 3, under L_CS", "4"),
-        _pairs("table6", "Table 6, valid padding", "4"),
-        Finding("Table 4, CNN1 and CNN2", "printed", "built as printed", USED, "6"),
+        _pairs("table1", "Table 1, under ⟨K₁, K₂⟩²", "kernel orthogonality"),
+        _pairs("table2", "Tables 2 and 3, under L_CS", "Convolutional Similarity"),
+        _pairs("table6", "Table 6, valid padding", "Convolutional Similarity"),
+        Finding("Table 4, CNN1 and CNN2", "printed", "built as printed", USED, "training"),
         Finding(
             "Tables 7 to 9, settings",
             "printed",
             "on ⟨K₁, K₂⟩²; two captions name the cosine",
             USED,
-            "3",
+            "kernel orthogonality",
         ),
         *(_training(claim, trainings) for claim in GAINS),
         _wide_network(folder),
-        Finding("Figures other than 5", "printed", UNREAD, OPEN, "6"),
-        Finding("ResNet-18 and Figure 5", "printed", NOT_RUN, OPEN, "6"),
+        Finding("Figures other than 5", "printed", UNREAD, OPEN, "training"),
+        Finding("ResNet-18 and Figure 5", "printed", NOT_RUN, OPEN, "training"),
         _what_algorithm_1_lowers(folder),
         *(_training(claim, trainings) for claim in (CAUSE, EXPLANATION)),
     ]
@@ -172,21 +172,21 @@ def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
             "yes",
             f"{min(ratios):.1f} to {max(ratios):.1f} times chance",
             AGREE if above else DIFFER if below else INCONCLUSIVE,
-            "8",
+            "neighbourhoods",
         ),
         Finding(
             "Overlap varies with depth",
             "yes",
             f"{first['mean']:.3f} in the first layer, {last['mean']:.3f} in the last",
             AGREE if first["low"] > last["high"] or last["low"] > first["high"] else INCONCLUSIVE,
-            "8",
+            "neighbourhoods",
         ),
         Finding(
             "Overlap varies with regularisation",
             "yes",
             f"with dropout: ρ = {dropout.rho:+.2f} [{dropout.low:+.2f} to {dropout.high:+.2f}]",
             AGREE if dropout.low * dropout.high > 0 else INCONCLUSIVE,
-            "8",
+            "neighbourhoods",
         ),
         Finding(
             "Overlap tells of generalisation",
@@ -194,9 +194,9 @@ def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
             f"ρ with the gap {gap.rho:+.2f} [{gap.low:+.2f} to {gap.high:+.2f}]; at fixed dropout "
             f"{within.rho:+.2f} [{within.low:+.2f} to {within.high:+.2f}]",
             AGREE if gap.low * gap.high > 0 else INCONCLUSIVE,
-            "8",
+            "neighbourhoods",
         ),
-        Finding("Figures and tables", "printed", UNREAD, OPEN, "8"),
+        Finding("Figures and tables", "printed", UNREAD, OPEN, "neighbourhoods"),
     ]
 
 
@@ -217,7 +217,7 @@ def _identity() -> Finding:
         "exact",
         "exact to 12 digits, 500 random cases" if worst < 1e-12 else f"off by {worst:.0e}",
         AGREE if worst < 1e-12 else DIFFER,
-        "2",
+        "the identity",
     )
 
 
@@ -232,7 +232,7 @@ def _convexity() -> Finding:
         f"not jointly: a²b² is {at_ends[0]:g} at (1, 0), {at_ends[1]:g} at (0, 1), "
         f"{between:g} between",
         DIFFER if between > fmean(at_ends) else AGREE,
-        "5",
+        "linear time",
     )
 
 
@@ -267,10 +267,12 @@ def _variance(percent: float) -> float:
 
 
 def _training(claim: Claim, records: Sequence[Record]) -> Finding:
-    """A claim about trainings, by the rules of :mod:`convsim.verdicts`."""
+    """A claim about trainings, by the rules of :mod:`convsim.evidence.verdicts`."""
     verdict, words = verdict_on(claim, records)
     says = f"{claim.gain:+.2f} points"
-    says, chapter = (says, "6") if claim in GAINS else (f"yes; then {says}", "7")
+    says, chapter = (
+        (says, "training") if claim in GAINS else (f"yes; then {says}", "scale or similarity")
+    )
     return Finding(claim.what, says, words, verdict, chapter)
 
 
@@ -278,7 +280,7 @@ def _wide_network(folder: Path) -> Finding:
     runs = runs_of(sweep_records(folder), "baseline", 512)
     printed = paper.ACCURACY[512, "baseline"]
     ours = f"{fmean(map(best_test, runs)):.2f} %" if runs else NOT_RUN
-    return Finding("Table 5, width 512: baseline", f"{printed:.2f} %", ours, OPEN, "6")
+    return Finding("Table 5, width 512: baseline", f"{printed:.2f} %", ours, OPEN, "training")
 
 
 def _what_algorithm_1_lowers(folder: Path) -> Finding:
@@ -295,5 +297,5 @@ def _what_algorithm_1_lowers(folder: Path) -> Finding:
         f"L_CS {loss[0]:.0f} → {loss[1]:.1f}; scale-free, layers 2 to {len(layers)}: "
         f"{scale_free[0]:.3f} → {scale_free[1]:.3f}",
         AGREE if scale_free[1] < 0.9 * scale_free[0] else DIFFER,
-        "5",
+        "linear time",
     )

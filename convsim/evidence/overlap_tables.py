@@ -10,12 +10,12 @@ from statistics import fmean
 import numpy as np
 from scipy import stats
 
+from convsim.evidence.training_tables import data_rank, distinct, mean_std
+from convsim.experiments.activations import SIDES
 from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
-from convsim.experiments.neighborhoods import SIDES
 from convsim.experiments.overlap import NETWORKS, REGULARIZED, RegularizedSettings
 from convsim.experiments.record import RESULTS, Record, read_records, restored
 from convsim.table import Table
-from convsim.training_tables import data_rank, distinct, mean_std
 
 TARGETS = {
     "test_error": "test error",

@@ -6,8 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from convsim.evidence.training_tables import (
+    data_rank,
+    interval,
+    interval_in_words,
+    paired_differences,
+)
 from convsim.experiments.record import Record
-from convsim.training_tables import data_rank, interval, interval_in_words, paired_differences
 
 AGREE, DIFFER, INCONCLUSIVE, OPEN, USED = "agree", "differ", "inconclusive", "open", "used"
 SIGNS = {

@@ -11,16 +11,21 @@ from convsim.experiments.record import RESULTS, Record, read_record
 from convsim.table import Table
 
 EXPERIMENTS = {
-    "pairs": "Two kernels and a descent, 1,000 times (Chapters 3 and 4)",
-    "descent": "Whole layers under Algorithm 1 and its scale-free form (Chapters 4 and 5)",
-    "floor": "How far a layer's loss can fall at fixed norms (Chapter 5)",
-    "benchmark": "What each form of the loss costs (Chapter 5)",
-    "table5": "CNN1 trained in several ways (Chapters 6 and 7)",
-    "table5choice": "The numbers that some of these trainings need (Chapter 7)",
-    "trainingbenchmark": "What a step of training costs (Chapter 6)",
-    "overlap": "Neighbourhoods in the channels of trained networks (Chapter 8)",
-    "overlapregularized": "Networks with dropout and weight decay (Chapter 8)",
-    "overlapbenchmark": "What the neighbourhoods cost (Chapter 8)",
+    "pairs": (
+        "Two kernels and a descent, 1,000 times (kernel orthogonality, Convolutional Similarity)"
+    ),
+    "descent": (
+        "Whole layers under Algorithm 1 and its scale-free form "
+        "(Convolutional Similarity, linear time)"
+    ),
+    "floor": "How far a layer's loss can fall at fixed norms (linear time)",
+    "benchmark": "What each form of the loss costs (linear time)",
+    "table5": "CNN1 trained in several ways (training, scale or similarity)",
+    "table5choice": "The numbers that some of these trainings need (scale or similarity)",
+    "trainingbenchmark": "What a step of training costs (training)",
+    "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
+    "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",
+    "overlapbenchmark": "What the neighbourhoods cost (neighbourhoods)",
 }
 """What each experiment asks, and the chapters that print its records."""
 TRAININGS = ("table5", "table5choice", "overlapregularized")
@@ -39,7 +44,7 @@ def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record]]]:
         if record.experiment not in found:
             raise ValueError(
                 f"{path.name} is of the experiment {record.experiment!r}; expected one of "
-                f"{', '.join(EXPERIMENTS)}: name a new one in convsim/provenance.py"
+                f"{', '.join(EXPERIMENTS)}: name a new one in convsim/evidence/provenance.py"
             )
         found[record.experiment].append((path.name, record))
     if not any(found.values()):

@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from convsim.data import Images
-from convsim.experiments.cifar10 import spread, with_statistics_of
+from convsim.data import spread
 from convsim.feature_maps import mean_absolute_cosine
-from convsim.history import short
-from convsim.overlap import (
+from convsim.neighborhoods.overlap import (
     Measure,
     aggregate_coverage,
     channel_overlap,
@@ -21,43 +18,7 @@ from convsim.overlap import (
     neighbor_count,
     permuted,
 )
-from convsim.similarity import convolutional_layers
-
-SIDES = ("before", "after")
-"""A layer's channels before and after the non-linearity, both at full size, before pooling."""
-
-
-def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[str, str], Tensor]:
-    """What every block's LeakyReLU means for some test images, by its convolution's name.
-
-    The blocks pool first, which is the same in the end; the maps here are those of the batch
-    normalisation, and LeakyReLU of them.
-    """
-    images = test.normalized(spread(len(test), count, test.pixels.device))
-    model = with_statistics_of(model, images)
-    outputs: dict[tuple[str, str], Tensor] = {}
-    names = [name for name, _ in convolutional_layers(model)]
-    modules = list(model.modules())
-    normalizations = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-    activations = [module for module in modules if isinstance(module, nn.LeakyReLU)]
-    for name, normalization, activation in zip(names, normalizations, activations, strict=True):
-
-        def keep(
-            _: nn.Module,
-            __: object,
-            output: Tensor,
-            name: str = name,
-            slope: float = activation.negative_slope,
-        ) -> None:
-            outputs[name, "before"] = output
-            outputs[name, "after"] = nn.functional.leaky_relu(output, slope)
-
-        # The model is a copy, so nobody else will meet these hooks.
-        normalization.register_forward_hook(keep)
-
-    with torch.no_grad():
-        model(images)
-    return outputs
+from convsim.training.history import short
 
 
 def cosine_without_mean_picture(activations: Tensor) -> float | None:
@@ -77,7 +38,7 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
 
 
 def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
-    """Every measure of ``convsim.overlap`` with its interval, and what chance would give.
+    """Every measure of a layer's neighbourhoods with its interval, and what chance would give.
 
     Args:
         activations: ``(n, C, H, W)``.

@@ -11,9 +11,7 @@ import plotly.graph_objects as go
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
-from convsim.experiments.record import RESULTS, Record
-from convsim.figures import COLORS, finish, rounded
-from convsim.training_tables import (
+from convsim.evidence.training_tables import (
     CONTRASTS,
     NETWORKS,
     best_test,
@@ -22,6 +20,8 @@ from convsim.training_tables import (
     runs_of,
     sweep_records,
 )
+from convsim.experiments.record import RESULTS, Record
+from convsim.figures import COLORS, finish, rounded
 
 PAPER = ("baseline", "init", "regularise")
 # Condition: colour and dash. Related conditions share a colour; no two share a dash, for readers

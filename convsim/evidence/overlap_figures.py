@@ -11,10 +11,7 @@ from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from convsim.experiments.record import RESULTS
-from convsim.figures import COLORS, finish, rounded
-from convsim.neighbors import Neighbors
-from convsim.overlap_tables import (
+from convsim.evidence.overlap_tables import (
     SIDES,
     TARGETS,
     generalization,
@@ -24,7 +21,10 @@ from convsim.overlap_tables import (
     regularized_records,
     target_of,
 )
-from convsim.training_figures import STYLES
+from convsim.evidence.training_figures import STYLES
+from convsim.experiments.record import RESULTS
+from convsim.figures import COLORS, finish, rounded
+from convsim.neighborhoods.neighbors import Neighbors
 
 
 def neighborhoods_picture(

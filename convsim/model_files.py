@@ -1,0 +1,126 @@
+"""Reports on models in files, and on torchvision's; no pickle is opened."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import warnings
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from convsim.report import RedundancyReport, redundancy_report, weights_report
+
+
+def report_of(model: str, seed: int = 0) -> RedundancyReport:
+    """Measure the convolutions of a file, or of a torchvision model with random weights.
+
+    Args:
+        model: path of a safetensors or TorchScript file, or a name that torchvision knows.
+        seed: seed of the random weights.
+
+    Returns:
+        What :func:`convsim.redundancy_report` says of the model.
+
+    Raises:
+        ValueError: for a file that is neither, or damaged, and for an unknown name.
+    """
+    path = Path(model)
+    if path.is_file():
+        return _of_file(path)
+    if path.suffix in _SUFFIXES or len(path.parts) > 1:
+        found = "a folder" if path.is_dir() else "not there"
+        raise ValueError(f"{model} is {found}; expected a .safetensors or a TorchScript file")
+    return _of_torchvision(model.lower(), seed)
+
+
+def _of_file(path: Path) -> RedundancyReport:
+    if path.suffix == ".safetensors":
+        note = (
+            "The file names weights, not layers: every floating-point tensor of 3 to 5 axes named "
+            "weight counts, groups are unknown, and transposed convolutions cannot be told apart."
+        )
+        try:
+            return weights_report(_safetensors(path), model=path.name, note=note)
+        except SafetensorError as error:
+            raise ValueError(
+                f"{path} cannot be read ({error}); expected a complete safetensors file: write it "
+                "again with safetensors.torch.save_file"
+            ) from error
+    if not _is_torchscript(path):
+        raise ValueError(
+            f"{path} is neither a TorchScript archive nor named .safetensors, so it is not opened: "
+            "a pickle, which torch.save writes, can run any program. Expected a state_dict in "
+            "safetensors; if you trust the file, convert it:\n"
+            "  import torch, safetensors.torch\n"
+            f"  weights = torch.load({path.name!r}, weights_only=True)  # a state_dict\n"
+            "  weights = {name: weight.clone() for name, weight in weights.items()}\n"
+            f"  safetensors.torch.save_file(weights, {path.with_suffix('.safetensors').name!r})"
+        )
+    try:
+        with warnings.catch_warnings():
+            # The file is there to be read, whatever new files should be written as. Which kind
+            # of warning this is depends on the version of torch.
+            warnings.filterwarnings("ignore", ".*torch.jit.load. is deprecated")
+            # Its tensors are read by TorchScript's own reader, which builds no Python objects.
+            module = torch.jit.load(str(path), map_location="cpu")
+    except RuntimeError as error:
+        raise ValueError(
+            f"{path} cannot be loaded as TorchScript ({str(error).strip().splitlines()[0]}); "
+            "expected a complete archive without operators of other packages: save the model's "
+            "state_dict as .safetensors"
+        ) from error
+    return replace(redundancy_report(module), model=path.name)
+
+
+def _of_torchvision(name: str, seed: int) -> RedundancyReport:
+    import torchvision  # only here: its import takes seconds
+
+    names = torchvision.models.list_models()
+    if name not in names:
+        near = get_close_matches(name, names, n=5) or ["resnet18", "vgg11", "mobilenet_v3_small"]
+        raise ValueError(
+            f"{name!r} is neither a file nor a model of torchvision {torchvision.__version__}; "
+            f"expected a path or a name such as {', '.join(near)}"
+        )
+    # Detection and segmentation models would fetch a trained backbone even without weights.
+    takes = inspect.signature(torchvision.models.get_model_builder(name)).parameters
+    backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
+    torch.manual_seed(seed)
+    module = torchvision.models.get_model(name, weights=None, **backbone)
+    return replace(redundancy_report(module), model=f"{name}, random weights, seed {seed}")
+
+
+_SUFFIXES = {".safetensors", ".pt", ".pth", ".pkl", ".bin", ".ckpt", ".ts", ".jit"}
+
+
+def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    """Layer and weight of everything that can be a convolution's, layer2 before layer10."""
+    with safe_open(path, framework="pt") as file:
+        for name in sorted(file.keys(), key=_by_numbers):
+            layer, _, last = name.rpartition(".")
+            if last == "weight" and 3 <= len(file.get_slice(name).get_shape()) <= 5:
+                weight = file.get_tensor(name)
+                if weight.is_floating_point():
+                    yield layer, weight
+
+
+def _by_numbers(name: str) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", name)  # words and numbers by turns
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _is_torchscript(path: Path) -> bool:
+    """Whether a file is a zip of TorchScript code and constants; ``torch.save`` writes neither."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inner = {name.split("/")[1] for name in archive.namelist() if "/" in name}
+    except zipfile.BadZipFile:
+        return False
+    return {"code", "constants.pkl"} <= inner

@@ -1,0 +1,1 @@
+"""Redundancy seen from the data: which images a channel takes for neighbours."""
