@@ -4,53 +4,60 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 
-from convsim.data import cifar10_source
-from convsim.experiments import descent, overlap, pairs, plan, sweep
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
-from convsim.experiments.record import RESULTS, read_record, record_path
+from convsim.experiments import descent, overlap, pairs, plan, runner
+from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.images import DATA_SETS, source_of
+from convsim.experiments.record import RESULTS
+from convsim.experiments.runner import Machine, Task
+from convsim.experiments.sweep import TRAINING
 from convsim.model_files import report_of
+from convsim.models import MODELS
 from convsim.training.history import Stopped
+from convsim.training.loop import PRECISIONS
 
-app = typer.Typer(
-    help="Run the experiments of the book on feature maps, and measure your own models.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-)
-# Name on the command line: what the records are called, the runs, and how to run them.
-EXPERIMENTS: dict[str, tuple[str, tuple[Any, ...], Callable[..., None]]] = {
-    **{table: ("pairs", rows, pairs.run) for table, rows in pairs.TABLES.items()},
-    "descent": ("descent", descent.DESCENT, descent.run),
-    "floor": ("floor", descent.FLOOR, descent.run),
+
+def _group(words: str) -> typer.Typer:
+    return typer.Typer(
+        help=words, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+    )
+
+
+app = _group("Run the experiments of the book on feature maps, and measure your own models.")
+running = _group("Run what is not recorded yet. Stop it at any time: what is done is kept.")
+listing = _group("List the runs of an experiment, done and missing.")
+app.add_typer(running, name="run")
+app.add_typer(listing, name="status")
+
+EXPERIMENTS: dict[str, tuple[str, list[Task]]] = {
+    **{
+        table: ("Two kernels and a descent, 1,000 times.", pairs.PAIRS.tasks(rows))
+        for table, rows in pairs.TABLES.items()
+    },
+    "descent": ("Whole layers under Algorithm 1.", descent.DESCENTS.tasks(descent.DESCENT)),
+    "floor": ("How far L_CS falls at fixed norms.", descent.FLOORS.tasks(descent.FLOOR)),
 }
-TRAINING, OVERLAP = "table5", "overlap"  # the experiments with options
-ON_IMAGES = f"{TRAINING}, {OVERLAP}"
-EVERY_CONDITION = ",".join(CONDITIONS)
-EVERY_NAME = [*EXPERIMENTS, TRAINING, OVERLAP]
-Name = Annotated[str, typer.Argument(help=f"One of {', '.join(EVERY_NAME)}.")]
+"""The experiments that need no images: by name, in words, and their runs."""
+
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
-Conditions = Annotated[str | None, typer.Option(help=f"{TRAINING}: some of {EVERY_CONDITION}.")]
-Widths = Annotated[str | None, typer.Option(help=f"{TRAINING}: widths; 512 adds one baseline.")]
-Seeds = Annotated[int | None, typer.Option(help=f"{TRAINING}: number of seeds.", min=1)]
-Epochs = Annotated[int | None, typer.Option(help=f"{TRAINING}: epochs of a training.", min=1)]
-Arithmetic = Annotated[str, typer.Option(help=f"{TRAINING}: float32, tf32 or bfloat16.")]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(help=f"{ON_IMAGES}: folder of CIFAR-10; without it scikit-learn's digits."),
-]
-Device = Annotated[
-    str | None, typer.Option(help=f"{ON_IMAGES}: cpu, cuda, …; the GPU, if there is one.")
-]
-Jobs = Annotated[int, typer.Option(help=f"{ON_IMAGES}: networks side by side.", min=1)]
-Cluster = Annotated[str | None, typer.Option(help=f"{TRAINING}: address of a Dask scheduler.")]
-Board = Annotated[Path | None, typer.Option(help=f"{TRAINING}: folder for TensorBoard.")]
+Conditions = Annotated[str | None, typer.Option(help=f"Some of {','.join(CONDITIONS)}.")]
+Widths = Annotated[str | None, typer.Option(help="Widths of the model; 512 adds one baseline.")]
+Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", min=1)]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of a training.", min=1)]
+Network = Annotated[str | None, typer.Option(help=f"One of {', '.join(MODELS)}.")]
+Precision = Annotated[str | None, typer.Option(help=f"One of {', '.join(PRECISIONS)}.")]
+Data = Annotated[str, typer.Option(help=f"One of {', '.join(DATA_SETS)}.")]
+DataDir = Annotated[Path | None, typer.Option(help="Folder of the images.")]
+Device = Annotated[str | None, typer.Option(help="cpu, cuda, …; the GPU, if there is one.")]
+Jobs = Annotated[int, typer.Option(help="Runs side by side.", min=1)]
+Cluster = Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")]
 Model = Annotated[
     str, typer.Argument(help="A .safetensors or TorchScript file, or a torchvision model's name.")
 ]
@@ -58,73 +65,90 @@ Seed = Annotated[int, typer.Option(help="Seed of the random weights of a torchvi
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
-def run(
-    name: Name,
-    results: Results = RESULTS,
+def _add(name: str, words: str) -> None:
+    """The two commands of an experiment without images."""
+
+    @running.command(name, help=words)
+    def run_it(results: Results = RESULTS, jobs: Jobs = 1) -> None:
+        tasks = EXPERIMENTS[name][1]
+        with _told():
+            runner.run(tasks, Machine(folder=results, progress=jobs == 1), jobs=jobs)
+        _echo(runner.standing(tasks, results))
+
+    @listing.command(name, help=words)
+    def list_it(results: Results = RESULTS) -> None:
+        _echo(runner.standing(EXPERIMENTS[name][1], results))
+
+
+for _name, (_words, _) in EXPERIMENTS.items():
+    _add(_name, _words)
+
+
+@running.command("table5")
+def run_table5(
     conditions: Conditions = None,
     widths: Widths = None,
     seeds: Seeds = None,
     epochs: Epochs = None,
-    precision: Arithmetic = "bfloat16",
+    model: Network = None,
+    precision: Precision = None,
+    data: Data = "CIFAR-10",
     data_dir: DataDir = None,
     device: Device = None,
     jobs: Jobs = 1,
     cluster: Cluster = None,
-    tensorboard: Board = None,
-) -> None:
-    """Run what is not recorded yet. Stop it at any time: what is done is kept.
-
-    Without conditions, widths, seeds and epochs, table5 is the plan that its status shows.
-    """
-    if name in (TRAINING, OVERLAP):
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        machine = sweep.Machine(data_dir, device, results, tensorboard, progress=jobs == 1)
-        with _told():
-            _check_device(device)
-            data = "digits" if data_dir is None else cifar10_source(data_dir)
-            if name == TRAINING:
-                chosen = _selected(conditions, widths, seeds, epochs, precision, data)
-                training = plan.planned(data) if chosen is None else chosen
-                sweep.run(training, machine, jobs=jobs, cluster=cluster)
-                _echo(plan.report(chosen, results))
-            else:
-                networks = overlap.plan(results, data=data)
-                overlap.run(networks, machine, jobs=jobs)
-                _echo(overlap.standing(networks, results))
-    else:
-        _, rows, run_rows = _experiment(name)
-        run_rows(rows, folder=results)
-        status(name, results)
-
-
-@app.command()
-def status(
-    name: Name,
     results: Results = RESULTS,
+) -> None:
+    """Networks trained under conditions; without the first six options, the book's plan."""
+    with _told():
+        machine = _machine(data_dir, device, results, jobs)
+        source = source_of(data, data_dir)
+        chosen = _selected(conditions, widths, seeds, epochs, model, precision, source)
+        tasks = TRAINING.tasks(plan.planned(source) if chosen is None else chosen)
+        runner.run(tasks, machine, jobs=jobs, cluster=cluster)
+        _echo(plan.report(chosen, results))
+
+
+@listing.command("table5")
+def list_table5(
     conditions: Conditions = None,
     widths: Widths = None,
     seeds: Seeds = None,
     epochs: Epochs = None,
+    model: Network = None,
+    precision: Precision = None,
+    data: Data = "CIFAR-10",
+    results: Results = RESULTS,
 ) -> None:
-    """List the runs of an experiment, done and missing."""
-    if name == TRAINING:
-        with _told():
-            chosen = _selected(conditions, widths, seeds, epochs, "bfloat16", "CIFAR-10")
-            _echo(plan.report(chosen, results))
-        return
-    if name == OVERLAP:
-        _echo(overlap.standing(overlap.plan(results), results))
-        return
-    records, rows, _ = _experiment(name)
-    for row in rows:
-        path = record_path(records, row, results)
-        if path.exists():
-            record = read_record(path)
-            note = f"done     {path.name}  {record.started}  {record.seconds:.0f} s"
-        else:
-            note = "missing"
-        typer.echo(f"{str(row):<48}  {note}")
+    """Networks trained under conditions, and the time that is left; by default the book's plan."""
+    with _told():
+        chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
+        if chosen is None and data != "CIFAR-10":
+            chosen = plan.planned(data)
+        _echo(plan.report(chosen, results))
+
+
+@running.command("overlap")
+def run_overlap(
+    data: Data = "CIFAR-10",
+    data_dir: DataDir = None,
+    device: Device = None,
+    jobs: Jobs = 1,
+    cluster: Cluster = None,
+    results: Results = RESULTS,
+) -> None:
+    """Neighbourhoods in the channels of trained networks."""
+    with _told():
+        machine = _machine(data_dir, device, results, jobs)
+        tasks = overlap.tasks(overlap.plan(results, data=source_of(data, data_dir)))
+        runner.run(tasks, machine, jobs=jobs, cluster=cluster)
+    _echo(runner.standing(tasks, results))
+
+
+@listing.command("overlap")
+def list_overlap(results: Results = RESULTS) -> None:
+    """Neighbourhoods in the channels of trained networks."""
+    _echo(runner.standing(overlap.tasks(overlap.plan(results)), results))
 
 
 @app.command()
@@ -152,7 +176,9 @@ def _told() -> Iterator[None]:
         raise typer.Exit(130) from reason  # as after Ctrl-C
 
 
-def _check_device(device: str) -> None:
+def _machine(data_dir: Path | None, device: str | None, results: Path, jobs: int) -> Machine:
+    """Where to run, if the device is there; None is the GPU if there is one."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
@@ -160,6 +186,7 @@ def _check_device(device: str) -> None:
             f"device {device!r} cannot be used ({str(error).splitlines()[0]}); expected cpu, or a "
             "GPU that PyTorch sees, such as cuda"
         ) from error
+    return Machine(data_dir, device, results, progress=jobs == 1)
 
 
 def _echo(lines: Iterable[str]) -> None:
@@ -172,28 +199,30 @@ def _selected(
     widths: str | None,
     seeds: int | None,
     epochs: int | None,
-    precision: str,
+    model: str | None,
+    precision: str | None,
     data: str,
 ) -> list[TrainingSettings] | None:
     """The runs that the options name; None if they name none."""
-    if all(option is None for option in (conditions, widths, seeds, epochs)):
-        return None
-    options: dict[str, Any] = {"seeds": seeds, "epochs": epochs}
-    if conditions is not None:
-        options["conditions"] = [part.strip() for part in conditions.split(",")]
-    if widths is not None:
-        parts = [part.strip() for part in widths.split(",")]
-        if not all(part.isdecimal() for part in parts):
-            raise ValueError(f"widths are {widths!r}; expected whole numbers such as 64,128")
-        options["widths"] = [int(part) for part in parts]
+    options: dict[str, Any] = {
+        "conditions": None
+        if conditions is None
+        else [part.strip() for part in conditions.split(",")],
+        "widths": None if widths is None else _whole_numbers(widths),
+        "seeds": seeds,
+        "epochs": epochs,
+        "model": model,
+        "precision": precision,
+    }
     named = {key: value for key, value in options.items() if value is not None}
-    return plan.selected(data=data, precision=precision, **named)
+    return plan.selected(data=data, **named) if named else None
 
 
-def _experiment(name: str) -> tuple[str, tuple[Any, ...], Callable[..., None]]:
-    if name not in EXPERIMENTS:
-        raise typer.BadParameter(f"{name!r} is no experiment; expected {', '.join(EVERY_NAME)}")
-    return EXPERIMENTS[name]
+def _whole_numbers(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ValueError(f"widths are {text!r}; expected whole numbers such as 64,128")
+    return [int(part) for part in parts]
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -86,3 +88,18 @@ def cnn1() -> ShallowCNN:
 def cnn2() -> ShallowCNN:
     """The paper's CNN2: width 128, 458,890 parameters."""
     return ShallowCNN(128)
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {"ShallowCNN": ShallowCNN}
+"""What experiments know by name: each is called with a width and a number of classes."""
+
+
+def build(name: str, width: int, classes: int = 10, **options: float) -> nn.Module:
+    """A network with PyTorch's default initialisation, by its name in ``MODELS``.
+
+    Raises:
+        ValueError: for an unknown name, and as the network itself.
+    """
+    if name not in MODELS:
+        raise ValueError(f"{name!r} is no model; expected one of {', '.join(MODELS)}")
+    return MODELS[name](width, classes, **options)

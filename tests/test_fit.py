@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -428,44 +427,3 @@ def test_evaluation_is_the_share_of_right_answers(
         right += scores.index(max(scores)) == TEST.labels[i].item()
     assert 0 < right < len(TEST)
     assert accuracy == pytest.approx(100 * right / len(TEST))
-
-
-def test_without_tensorboard_the_error_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    with pytest.raises(ImportError, match="run `pip install tensorboard`, or leave the folder out"):
-        fit(network(), FEW, TEST, epochs=1, tensorboard=tmp_path, progress=False)
-
-
-def test_tensorboard_gets_every_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scalars: dict[str, list[tuple[int, float]]] = {}
-
-    class SummaryWriter:
-        """Stands in for TensorBoard's, which is no requirement."""
-
-        def __init__(self, folder: str) -> None:
-            assert folder == str(tmp_path)
-
-        def __enter__(self) -> SummaryWriter:
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            scalars["closed"] = []
-
-        def add_scalar(self, name: str, value: float, step: int) -> None:
-            scalars.setdefault(name, []).append((step, value))
-
-    module = ModuleType("torch.utils.tensorboard")
-    module.SummaryWriter = SummaryWriter  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    history = fit(network(), FEW, TEST, epochs=2, tensorboard=tmp_path, progress=False)
-    assert scalars["loss"] == [(epoch.epoch, epoch.loss) for epoch in history]
-    assert scalars["norm/blocks.3.0"] == [(e.epoch, e.norm["blocks.3.0"]) for e in history]
-    layers = [f"blocks.{i}.0" for i in range(4)]
-    measured = {
-        f"{key}/{layer}" for key in ("similarity", "normalized", "norm") for layer in layers
-    }
-    plain = {"epoch", "loss", "train_accuracy", "test_accuracy", "seconds"}
-    assert set(scalars) == measured | plain | {"closed"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from torch.nn.functional import leaky_relu
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.data import Images, digits, spread
+from convsim.data import digits, spread
 from convsim.evidence.overlap_figures import depth_figure, generalization_figure
 from convsim.evidence.overlap_tables import (
     generalization,
@@ -26,9 +26,11 @@ from convsim.evidence.overlap_tables import (
     regularized_table,
     spearman,
 )
-from convsim.experiments import activations, overlap, plan, sweep
+from convsim.experiments import activations, images, networks, overlap, plan, runner, sweep
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
-from convsim.experiments.record import RESULTS, read_records
+from convsim.experiments.record import RESULTS, read_records, to_six_digits
+from convsim.experiments.runner import Machine
+from convsim.experiments.sweep import TRAINING
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.neighborhoods import summary
@@ -43,19 +45,24 @@ SMALL: dict[str, Any] = {"images": 60, "queries": 12, "k": 6}
 
 @pytest.fixture(autouse=True, scope="module")
 def few_images() -> Iterator[None]:
-    def few(data_dir: Path | None, device: str) -> tuple[Images, Images]:
-        return TRAIN, TEST
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "load", few)
+        few = images.DataSet(lambda _: (TRAIN, TEST), lambda _: "digits", needs_folder=False)
+        patch.setitem(images.DATA_SETS, "digits", few)
+        images.load.cache_clear()
         yield
+    images.load.cache_clear()
     torch.set_num_threads(threads)
 
 
-def machine(folder: Path) -> sweep.Machine:
-    return sweep.Machine(None, "cpu", folder, progress=False, command="a test")
+def machine(folder: Path) -> Machine:
+    return Machine(None, "cpu", folder, progress=False, command="a test")
+
+
+def measure(rows: Sequence[overlap.Settings], folder: Path, change: Any = None) -> None:
+    tasks = overlap.tasks([(change or small)(row) for row in rows])
+    runner.run(tasks, machine(folder), progress=False)
 
 
 def small(row: overlap.Settings) -> overlap.Settings:
@@ -76,9 +83,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory, few_images: None) -> Path
         )
     ]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "KEPT_WIDTH", WIDTH)
+        patch.setattr(networks, "WIDTH", WIDTH)
         sweep.run(rows, machine(folder), progress=False)
-    overlap.run([small(row) for row in overlap.plan(folder)], machine(folder))
+    measure(overlap.plan(folder), folder)
     return folder
 
 
@@ -103,7 +110,7 @@ def test_the_plan_has_kept_networks_before_and_after_and_three_seeds_of_each_str
 
 
 def test_records_hold_every_reading_of_every_layer(recorded: Path) -> None:
-    records = read_records(overlap.NETWORKS, recorded)
+    records = read_records(overlap.NETWORKS.name, recorded)
     assert len(records) == 4
     for record in records:
         assert list(record.metrics["layers"]) == [f"blocks.{i}.0" for i in range(4)]
@@ -120,8 +127,8 @@ def test_records_hold_every_reading_of_every_layer(recorded: Path) -> None:
 
 
 def test_a_record_is_what_the_measures_say_of_the_kept_network(recorded: Path) -> None:
-    of_table5 = {r.settings["condition"]: r for r in read_records(sweep.RECORDS, recorded)}
-    network = sweep.load_network(of_table5["init"], recorded)
+    of_table5 = {r.settings["condition"]: r for r in read_records(TRAINING.name, recorded)}
+    network = networks.load_network(of_table5["init"], recorded)
     images = TEST.normalized(spread(len(TEST), 60, TEST.pixels.device))
     with torch.no_grad():
         for block in network.blocks[:2]:
@@ -132,7 +139,7 @@ def test_a_record_is_what_the_measures_say_of_the_kept_network(recorded: Path) -
         found = channelwise_neighbors(x, spread(60, 12, x.device), 6)
         record = next(
             r
-            for r in read_records(overlap.NETWORKS, recorded)
+            for r in read_records(overlap.NETWORKS.name, recorded)
             if r.settings["trained"] and r.settings["run"]["condition"] == "init"
         )
         got = record.metrics["layers"]["blocks.1.0"][side]["overlap"]["mean"]
@@ -153,7 +160,7 @@ def test_a_picture_that_all_images_share_leaves_cosine_and_neighborhoods() -> No
 def test_networks_with_dropout_train_with_it_and_are_measured_without(recorded: Path) -> None:
     records = {
         (r.settings["dropout"], r.settings["weight_decay"], r.settings["seed"]): r.metrics
-        for r in read_records(overlap.REGULARIZED, recorded)
+        for r in read_records(overlap.REGULARIZED.name, recorded)
     }
     assert len(records) == 18
     assert records[0.0, 0.0, 0] != records[0.3, 0.0, 0] != records[0.3, 0.0, 1]
@@ -162,7 +169,8 @@ def test_networks_with_dropout_train_with_it_and_are_measured_without(recorded: 
     assert model.state_dict().keys() == ShallowCNN(WIDTH).state_dict().keys()
     again = small(RegularizedSettings(0.3, 5e-4, 0, "digits"))
     assert isinstance(again, RegularizedSettings)
-    assert overlap.measure_regularized(again, TRAIN, TEST) == records[0.3, 5e-4, 0]
+    measured = to_six_digits(overlap.measure_regularized(again, TRAIN, TEST))
+    assert measured == records[0.3, 5e-4, 0]
     strong = replace(again, weight_decay=5.0)  # 5e-4 needs more than four steps to be felt
     assert overlap.measure_regularized(strong, TRAIN, TEST) != records[0.3, 5e-4, 0]
     with pytest.raises(ValueError, match="dropout is 1.0; expected a probability"):
@@ -173,10 +181,10 @@ def test_what_is_recorded_is_not_run_again(recorded: Path, monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise AssertionError("it was run again")
 
-    monkeypatch.setattr(overlap, "perform", refuse)
-    overlap.run([small(row) for row in overlap.plan(recorded)], machine(recorded))
+    monkeypatch.setattr(runner, "perform", refuse)
+    measure(overlap.plan(recorded), recorded)
     with pytest.raises(AssertionError, match="run again"):
-        overlap.run(overlap.plan(recorded)[:1], machine(recorded))
+        measure(overlap.plan(recorded)[:1], recorded, lambda row: row)
 
 
 def test_tables_and_figures_show_the_records(recorded: Path) -> None:
@@ -201,7 +209,7 @@ def test_tables_and_figures_show_the_records(recorded: Path) -> None:
 
 
 def test_digits_do_not_mix_with_cifar10(recorded: Path, tmp_path: Path) -> None:
-    for name in (overlap.NETWORKS, overlap.REGULARIZED):
+    for name in (overlap.NETWORKS.name, overlap.REGULARIZED.name):
         for path in [*RESULTS.glob(f"{name}-*.json"), *recorded.glob(f"{name}-*.json")]:
             (tmp_path / path.name).write_bytes(path.read_bytes())
     for records in (network_records, regularized_records):
@@ -211,7 +219,7 @@ def test_digits_do_not_mix_with_cifar10(recorded: Path, tmp_path: Path) -> None:
 
 
 def test_the_correlation_is_spearmans(recorded: Path) -> None:
-    runs = [r.metrics for r in read_records(overlap.REGULARIZED, recorded)]
+    runs = [r.metrics for r in read_records(overlap.REGULARIZED.name, recorded)]
     x = [run["after"]["overlap"]["mean"] for run in runs]
     y = [run["test_error"] for run in runs]
     found = generalization(folder=recorded)
@@ -241,7 +249,8 @@ def test_the_command_says_what_is_missing(recorded: Path, tmp_path: Path) -> Non
     assert shown.exit_code == 0
     lines = shown.output.splitlines()
     assert len(lines) == 4 + 18 and all("missing" in line for line in lines)  # the large sizes
-    done = list(overlap.standing([small(row) for row in overlap.plan(recorded)], recorded))
+    small_ones = overlap.tasks([small(row) for row in overlap.plan(recorded)])
+    done = list(runner.standing(small_ones, recorded))
     assert all(re.search(r"done .* digits$", line) for line in done)
     with pytest.raises(ValueError, match="run `convsim run overlap`"):
         network_records(tmp_path)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from convsim.experiments import pairs, paper
+from convsim.experiments import pairs, paper, runner
 from convsim.experiments.record import RESULTS, read_record, record_path
 
 
@@ -90,6 +90,11 @@ def test_an_interrupted_table_continues(tmp_path: Path, monkeypatch: pytest.Monk
         pairs.PairSettings("kernel similarity", taps, "Adam", 0.1, 3, episodes=4)
         for taps in (2, 3, 4)
     ]
+
+    def run() -> None:
+        machine = runner.Machine(folder=tmp_path, progress=False)
+        runner.run(pairs.PAIRS.tasks(rows), machine, progress=False)
+
     measure = pairs.measure
     calls: list[int] = []
 
@@ -102,10 +107,10 @@ def test_an_interrupted_table_continues(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(pairs, "measure", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        pairs.run(rows, folder=tmp_path, progress=False)
-    assert len(list(tmp_path.iterdir())) == 1
-    pairs.run(rows, folder=tmp_path, progress=False)
-    pairs.run(rows, folder=tmp_path, progress=False)
+        run()
+    assert len(list(tmp_path.glob("*.json"))) == 1
+    run()
+    run()
     assert calls == [2, 0, 3, 4]
     record = read_record(record_path("pairs", rows[0], tmp_path))
     assert record.settings["taps"] == 2

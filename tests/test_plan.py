@@ -19,9 +19,12 @@ from typer.testing import CliRunner
 from convsim.__main__ import app
 from convsim.data import digits
 from convsim.experiments import plan, sweep
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
+from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.plan import BOOK, Standing, hours_left, report, selected, standing
 from convsim.experiments.record import make_record, save_record
+from convsim.experiments.runner import Task, with_needs
+from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
 from convsim.training import fit
 from convsim.training.checkpoint import save_checkpoint
@@ -57,9 +60,9 @@ def test_the_books_plan_has_its_order() -> None:
     assert [(r.condition, r.width, r.seed) for r in planned] == sum(RUNS, [])
     assert {(r.epochs, r.data, r.precision) for r in planned} == {(100, "digits", "bfloat16")}
     # Whatever a run needs is in the plan before it, but for the searches: one a number.
-    tasks = sweep.tasks_of(planned)
-    assert [task for task in tasks if isinstance(task, TrainingSettings)] == planned
-    searches = [task.run for task in tasks if isinstance(task, sweep.ChoiceSettings)]
+    tasks = with_needs(TRAINING.tasks(planned))
+    assert [task.settings for task in tasks if task.experiment == TRAINING] == planned
+    searches = [task.settings.run for task in tasks if task.experiment == CHOICE]
     assert [(run.condition, run.seed) for run in searches] == [("learning-rate", 0), ("decay", 0)]
 
 
@@ -74,8 +77,8 @@ def test_selected_is_every_condition_with_every_width_and_seed() -> None:
     assert some == [TrainingSettings("init", 4, seed, 3, "CIFAR-10", "float32") for seed in (0, 1)]
 
 
-def record(folder: Path, settings: sweep.Task, **metrics: Any) -> None:
-    name = sweep.RECORDS if isinstance(settings, TrainingSettings) else sweep.CHOICES
+def record(folder: Path, settings: TrainingSettings | sweep.ChoiceSettings, **metrics: Any) -> None:
+    name = TRAINING.name if isinstance(settings, TrainingSettings) else CHOICE.name
     made = make_record(name, settings, metrics, data="x", started=datetime.now(timezone.utc))
     save_record(replace(made, hardware="an abacus"), settings, folder)
 
@@ -83,7 +86,7 @@ def record(folder: Path, settings: sweep.Task, **metrics: Any) -> None:
 def begin(folder: Path, settings: TrainingSettings, *seconds: float) -> None:
     """Leave the checkpoint of a run whose epochs took some seconds."""
     save_checkpoint(
-        sweep.checkpoint_of(settings, folder),
+        Task(TRAINING, settings).checkpoint(folder),
         ShallowCNN(1),
         {"data": settings.data},
         [{"seconds": duration} for duration in seconds],
@@ -147,7 +150,7 @@ def test_a_checkpoint_is_stopped_or_running(tmp_path: Path) -> None:
             *(ShallowCNN(1), train.subset(slice(0, 64)), test.subset(slice(0, 8))),
             epochs=4,
             batch_size=32,
-            checkpoint=sweep.checkpoint_of(rows[0], tmp_path),
+            checkpoint=Task(TRAINING, rows[0]).checkpoint(tmp_path),
             progress=False,
             stop=lambda: next(steps) == 6,  # the first step of the fourth epoch
         )

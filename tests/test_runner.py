@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from multiprocessing import active_children
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from typer.testing import CliRunner
 from convsim.__main__ import app
 from convsim.experiments import sweep
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.record import read_record, record_path
-from convsim.experiments.runner import SIGNALS, alone_in, is_running, stopping, work_through
+from convsim.experiments.processes import SIGNALS, alone_in, is_running, stopping, work_through
+from convsim.experiments.record import read_record, record_path, stored
 from convsim.training.checkpoint import read_history
 from convsim.training.history import Stopped
 
@@ -275,6 +275,7 @@ def test_without_dask_the_error_says_how_to_get_it(
 
 COMMAND = ["run", "table5", "--conditions", "baseline,regularise", "--widths", "1"]
 COMMAND += ["--seeds", "1", "--epochs", "10", "--precision", "float32", "--device", "cpu"]
+COMMAND += ["--data", "digits"]
 
 
 def command(folder: Path, *options: str) -> list[str]:
@@ -396,7 +397,7 @@ def test_what_was_killed_and_stopped_comes_to_the_same_numbers(
     for condition in ("baseline", "regularise"):
         run = TrainingSettings(condition, 1, 0, 10, "digits", "float32")
         settings, metrics = expected[record_path("table5", run).name]
-        assert settings == asdict(run) and len(set(metrics["epochs"]["loss"])) == 10
+        assert settings == stored(run) and len(set(metrics["epochs"]["loss"])) == 10
     assert recorded(survived.folder) == expected
     assert not list((survived.folder / ".checkpoints").glob("*.safetensors"))
 

@@ -21,9 +21,21 @@ from typer.testing import CliRunner
 from convsim import convolutional_similarity
 from convsim.__main__ import app
 from convsim.data import Images, digits, spread
-from convsim.experiments import activations, choices, cifar10, plan, sweep
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, initialise, measure
+from convsim.experiments import (
+    activations,
+    choices,
+    cifar10,
+    images,
+    networks,
+    plan,
+    runner,
+    sweep,
+)
+from convsim.experiments.cifar10 import TrainingSettings, initialise, measure
+from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.record import RESULTS, Record, read_record, read_records, record_path
+from convsim.experiments.runner import Machine, with_needs
+from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers
 from convsim.training import LOOP, evaluate, fit, loop, minimize_similarity
@@ -33,7 +45,7 @@ WIDTH = 4
 TRAIN, TEST = (
     part.subset(slice(0, count)) for part, count in zip(digits(), (450, 150), strict=True)
 )
-LOAD = sweep.load
+DIGITS = images.DATA_SETS["digits"]
 TWO_SEEDS = ("baseline", "learning-rate", "random-bands-rate")
 SMALL: dict[str, Any] = {"iterations": 40, "beta": 0.05, "learning_rate": 0.05, "batch_size": 128}
 
@@ -42,16 +54,16 @@ SMALL: dict[str, Any] = {"iterations": 40, "beta": 0.05, "learning_rate": 0.05, 
 def one_thread() -> Iterator[None]:
     """Sums in the same order in every process, and a part of the digits, to be quick."""
 
-    def few(data_dir: Path | None, device: str) -> tuple[Images, Images]:
-        return (TRAIN, TEST) if data_dir is None else LOAD(data_dir, device)
-
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("MKL_NUM_THREADS", "1")
-        patch.setattr(sweep, "load", few)
+        few = images.DataSet(lambda _: (TRAIN, TEST), lambda _: "digits", needs_folder=False)
+        patch.setitem(images.DATA_SETS, "digits", few)
+        images.load.cache_clear()
         yield
+    images.load.cache_clear()
     torch.set_num_threads(threads)
 
 
@@ -68,7 +80,7 @@ def rows(*conditions: str, seeds: int = 1, epochs: int = 2, **changed: Any) -> l
 
 
 def run(some: Sequence[TrainingSettings], folder: Path, **options: Any) -> None:
-    machine = sweep.Machine(None, "cpu", folder, progress=False, command="a test")
+    machine = Machine(None, "cpu", folder, progress=False, command="a test")
     sweep.run(some, machine, progress=False, **options)
 
 
@@ -83,7 +95,7 @@ def contents(folder: Path) -> dict[str, tuple[Any, Any]]:
     """What must not depend on where and when a run was computed, by file name."""
     return {
         path.name: (record.settings, untimed(record.metrics))
-        for name in (sweep.RECORDS, sweep.CHOICES)
+        for name in (TRAINING.name, CHOICE.name)
         for path, record in zip(
             sorted(folder.glob(f"{name}-*.json")), read_records(name, folder), strict=True
         )
@@ -99,13 +111,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     """The folder of a sweep of every condition, and of a second seed of some of them."""
     folder = tmp_path_factory.mktemp("swept")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "KEPT_WIDTH", WIDTH)
+        patch.setattr(networks, "WIDTH", WIDTH)
         run([*rows(), *rows(*TWO_SEEDS, seeds=2)], folder)
     return folder
 
 
 def by_condition(folder: Path, seed: int = 0) -> dict[str, Record]:
-    records = read_records(sweep.RECORDS, folder)
+    records = read_records(TRAINING.name, folder)
     return {r.settings["condition"]: r for r in records if r.settings["seed"] == seed}
 
 
@@ -139,9 +151,9 @@ def test_every_condition_has_a_complete_record(swept: Path) -> None:
 
 def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Path) -> None:
     searches = {
-        choice.settings["run"]["condition"]: choice for choice in read_records(sweep.CHOICES, swept)
+        choice.settings["run"]["condition"]: choice for choice in read_records(CHOICE.name, swept)
     }
-    assert len(list(swept.glob(f"{sweep.CHOICES}-*.json"))) == len(searches) == 2
+    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 2
     assert {search.settings["run"]["seed"] for search in searches.values()} == {0}
     rate = {"lr": searches["learning-rate"].metrics["choice"]}
     expected = {
@@ -152,15 +164,15 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
         for condition, record in by_condition(swept, seed).items():
             assert record.metrics["chosen"] == expected.get(condition, {})
     # Before it is there, it is one task, ahead of all that wait for it.
-    tasks = sweep.tasks_of(rows("random-bands-rate", "learning-rate", seeds=2))
-    assert [type(task).__name__[:4] for task in tasks] == ["Choi", *["Trai"] * 4]
+    tasks = with_needs(TRAINING.tasks(rows("random-bands-rate", "learning-rate", seeds=2)))
+    assert [task.experiment for task in tasks] == [CHOICE, *[TRAINING] * 4]
 
 
 def test_what_is_recorded_is_not_run_again(swept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: Any) -> None:
         raise AssertionError("run again")
 
-    monkeypatch.setattr(sweep, "perform", never)
+    monkeypatch.setattr(runner, "perform", never)
     before = {path: path.stat().st_mtime_ns for path in swept.iterdir()}
     run(rows(), swept)
     assert {path: path.stat().st_mtime_ns for path in swept.iterdir()} == before
@@ -217,12 +229,12 @@ def test_an_older_training_loop_is_not_run(tmp_path: Path) -> None:
 
 def test_records_keep_their_names() -> None:
     def path_of(settings: TrainingSettings) -> Path:
-        return record_path(sweep.RECORDS, settings)
+        return record_path(TRAINING.name, settings)
 
     # A committed one, from when settings had no version of the loop.
     first = TrainingSettings("baseline", epochs=20, data="CIFAR-10 (JPEG copy)", loop=1)
     assert path_of(first).name == "table5-fd11a7e0db.json" != path_of(replace(first, loop=2)).name
-    for path in RESULTS.glob(f"{sweep.RECORDS}-*.json"):
+    for path in RESULTS.glob(f"{TRAINING.name}-*.json"):
         settings = cifar10.settings_of(read_record(path))
         assert path_of(settings) == path
         assert (path_of(replace(settings, loop=LOOP)) == path) == (settings.loop == LOOP)
@@ -378,7 +390,7 @@ def test_the_weight_decay_ends_at_the_wanted_norm(tmp_path: Path) -> None:
 
 def test_the_next_decay_brackets_and_interpolates() -> None:
     weak, strong = {"decay": 1e-3, "norm": 10.0}, {"decay": 1e-1, "norm": 5.0}
-    following = choices._next_decay
+    following = choices.next_decay
     assert following([weak, {"decay": 2e-3, "norm": 9.0}], 7.0) == pytest.approx(8e-3)
     assert following([strong, {"decay": 4e-2, "norm": 6.0}], 7.0) == pytest.approx(1e-2)
     # Half way between the logarithms of the norms is half way between those of the decays.
@@ -396,7 +408,7 @@ def test_the_learning_rate_is_the_best_on_images_held_out(
 ) -> None:
     (choice,) = (
         record.metrics
-        for record in read_records(sweep.CHOICES, swept)
+        for record in read_records(CHOICE.name, swept)
         if record.settings["run"]["condition"] == "learning-rate"
     )
     assert [row["lr"] for row in choice["tried"]] == [0.01, 0.03, 0.1, 0.3, 1.0]
@@ -450,7 +462,7 @@ def test_a_learning_rate_that_diverges_is_not_chosen(
 ) -> None:
     monkeypatch.setattr(choices, "LEARNING_RATES", (1e30, 0.02))
     run(rows("learning-rate"), tmp_path / "one")
-    (choice,) = read_records(sweep.CHOICES, tmp_path / "one")
+    (choice,) = read_records(CHOICE.name, tmp_path / "one")
     assert choice.metrics["choice"] == 0.02
     first, second = choice.metrics["tried"]
     assert first["accuracy"] is None and first["diverged"].startswith("epoch 1: NaN")
@@ -458,7 +470,7 @@ def test_a_learning_rate_that_diverges_is_not_chosen(
     assert by_condition(tmp_path / "one")["learning-rate"].metrics["chosen"] == {"lr": 0.02}
     monkeypatch.setattr(choices, "LEARNING_RATES", (1e30,))
     run(rows("learning-rate", "baseline"), tmp_path / "none")
-    (choice,) = read_records(sweep.CHOICES, tmp_path / "none")
+    (choice,) = read_records(CHOICE.name, tmp_path / "none")
     assert choice.metrics == {"diverged": "every learning rate of (1e+30,) diverged"}
     records = by_condition(tmp_path / "none")
     assert "every learning rate" in records["learning-rate"].metrics["diverged"]
@@ -472,8 +484,10 @@ PARALLEL = rows("init", "decay", epochs=1)
 def one_process(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> Path:
     folder = tmp_path_factory.mktemp("one-process")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "load", LOAD)  # all the digits, as in other processes
+        patch.setitem(images.DATA_SETS, "digits", DIGITS)  # all of them, as in other processes
+        images.load.cache_clear()
         run(PARALLEL, folder)
+    images.load.cache_clear()
     return folder
 
 
@@ -482,7 +496,6 @@ def test_a_dask_cluster_records_the_same(
 ) -> None:
     from distributed import Client, LocalCluster
 
-    monkeypatch.setattr(sweep, "load", LOAD)
     # Its look at the stack every 10 ms makes a worker five times as slow on a busy machine.
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED", "False")
     with LocalCluster(
@@ -490,7 +503,7 @@ def test_a_dask_cluster_records_the_same(
     ) as cluster:
         run(PARALLEL, tmp_path / "records", cluster=cluster.scheduler_address)
         with Client(cluster) as client:  # workers that hold the data have worked
-            loaded = client.run(LOAD.cache_info)
+            loaded = client.run(images.load.cache_info)
     assert sum(info.currsize for info in loaded.values()) > 0
     assert contents(tmp_path / "records") == contents(one_process)
 
@@ -498,12 +511,14 @@ def test_a_dask_cluster_records_the_same(
 def test_four_networks_are_kept(swept: Path) -> None:
     kept = {path.stem for path in swept.glob("*.safetensors")}
     expected = {
-        record_path(sweep.RECORDS, row, swept).stem for row in rows() if row.condition in sweep.KEPT
+        record_path(TRAINING.name, row, swept).stem
+        for row in rows()
+        if row.condition in networks.KEPT
     }
     assert len(kept) == 4 and kept == expected
-    for condition in sweep.KEPT:
+    for condition in networks.KEPT:
         record = by_condition(swept)[condition]
-        loaded = sweep.load_network(record, swept)
+        loaded = networks.load_network(record, swept)
         assert not loaded.training
         accuracy = evaluate(loaded, TEST)
         assert accuracy == pytest.approx(record.metrics["last_test_accuracy"], abs=0.7)
@@ -518,15 +533,15 @@ def test_four_networks_are_kept(swept: Path) -> None:
 
 def test_a_network_that_is_not_kept_says_which_are(swept: Path) -> None:
     with pytest.raises(ValueError, match="no network is kept for baseline, width 4, seed 1, 2 epo"):
-        sweep.load_network(by_condition(swept, seed=1)["baseline"], swept)
+        networks.load_network(by_condition(swept, seed=1)["baseline"], swept)
     with pytest.raises(
         ValueError, match="condition of baseline, init, scale, scale-free, width 64"
     ):
-        sweep.load_network(by_condition(swept)["decay"], swept)
+        networks.load_network(by_condition(swept)["decay"], swept)
 
 
 def test_a_kept_network_of_width_64_is_small() -> None:
-    assert len(sweep._compressed(ShallowCNN(64), TrainingSettings("init"))) <= 300_000
+    assert len(networks.compressed(ShallowCNN(64), TrainingSettings("init"))) <= 300_000
 
 
 def test_cosines_are_those_of_the_convolution_without_its_bias() -> None:
@@ -577,13 +592,20 @@ def test_images_are_spread_over_the_set() -> None:
         (["--conditions", "init,magic"], "'magic' is no condition; expected one of baseline, init"),
         (["--widths", "64,wide"], "widths are '64,wide'; expected whole numbers such as 64,128"),
         (["--widths", ""], "widths are ''; expected whole numbers"),
-        (["--data-dir", "nowhere"], "no CIFAR-10 in nowhere; expected cifar-10-batches-py/"),
+        (
+            ["--data", "CIFAR-10", "--data-dir", "nowhere"],
+            "no CIFAR-10 in nowhere; expected cifar-10-batches-py/",
+        ),
+        (["--data", "CIFAR-10"], "no folder of CIFAR-10 is given; expected one: add `--data-dir"),
+        (["--data", "MNIST"], "'MNIST' is no data set; expected one of CIFAR-10, digits"),
+        (["--model", "LeNet"], "'LeNet' is no model; expected one of ShallowCNN"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
         (["--precision", "half", "--widths", "4"], "precision is 'half'; expected one of float32"),
     ],
 )
 def test_command_errors_are_messages(tmp_path: Path, options: list[str], text: str) -> None:
-    command = ["run", "table5", "--device", "cpu", "--results", str(tmp_path), *options]
+    command = ["run", "table5", "--data", "digits", "--device", "cpu"]
+    command += ["--results", str(tmp_path), *options]
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit)

@@ -16,13 +16,13 @@ SIDES = ("before", "after")
 """A layer's channels before and after the non-linearity, both at full size, before pooling."""
 
 
-def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
+def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, float | None]:
     """Mean absolute cosine of the feature maps K ⋆ X of each layer, on some test images.
 
     The biases are left out, as in the identity: batch normalisation subtracts them again. It uses
     the statistics of these images, so that a network without training can be measured, too.
     """
-    images = test.normalized(spread(len(test), PICTURES, test.pixels.device))
+    images = test.normalized(spread(len(test), count, test.pixels.device))
     model = deepcopy(model)
     with torch.no_grad():
         for _, layer in convolutional_layers(model):
@@ -31,10 +31,7 @@ def cosines(model: nn.Module, test: Images) -> dict[str, float | None]:
     model = with_statistics_of(model, images)
     layers = dict(convolutional_layers(model))
     measured = feature_map_cosines(model, layers, images)
-    return {
-        name: None if cosine is None else round(cosine, 5)
-        for name, (cosine, _) in zip(layers, measured, strict=True)
-    }
+    return {name: cosine for name, (cosine, _) in zip(layers, measured, strict=True)}
 
 
 def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:

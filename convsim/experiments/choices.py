@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from convsim.data import Images
-from convsim.experiments.cifar10 import TrainingSettings, measure
+from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, measure
 
 LEARNING_RATES, SHORT = (0.01, 0.03, 0.1, 0.3, 1.0), 10  # epochs
 NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
@@ -75,7 +75,7 @@ def choose_weight_decay(
     train: Images,
     test: Images,
     *,
-    target: dict[str, Any],
+    target: TrainingMetrics,
     checkpoint: Path,
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
@@ -99,12 +99,14 @@ def choose_weight_decay(
     """
     goal = _last_norm(target)
     # L_CS has degree 4: along the weights its gradient is 4 L_CS / ‖w‖² times the weights.
+    epochs = target["epochs"]
     similarities, norms = (
-        zip(*target["epochs"][key].values(), strict=True) for key in ("similarity", "norm")
+        zip(*of_layers.values(), strict=True)
+        for of_layers in (epochs["similarity"], epochs["norm"])
     )
     pulls = [
-        4 * settings.beta * sum(of_layers) / math.hypot(*lengths) ** 2
-        for of_layers, lengths in zip(similarities, norms, strict=True)
+        4 * settings.beta * sum(values) / math.hypot(*lengths) ** 2
+        for values, lengths in zip(similarities, norms, strict=True)
     ]
     decay = fmean(pulls)
     tried: list[dict[str, float]] = []
@@ -117,17 +119,18 @@ def choose_weight_decay(
         tried.append({"decay": decay, "norm": norm})
         if abs(norm / goal - 1) <= NORM_TOLERANCE:
             break
-        decay = _next_decay(tried, goal)
+        decay = next_decay(tried, goal)
     best = min(tried, key=lambda row: abs(row["norm"] / goal - 1))
     return {"choice": best["decay"], "norm_wanted": goal, "tried": tried}
 
 
-def _last_norm(metrics: dict[str, Any]) -> float:
+def _last_norm(metrics: TrainingMetrics) -> float:
     """Norm of all convolutional weights together after the last epoch."""
     return math.hypot(*(layer[-1] for layer in metrics["epochs"]["norm"].values()))
 
 
-def _next_decay(tried: list[dict[str, float]], goal: float) -> float:
+def next_decay(tried: list[dict[str, float]], goal: float) -> float:
+    """A weight decay to try, between those that were too weak and too strong if there are both."""
     below = [row for row in tried if row["norm"] > goal]  # too weak
     above = [row for row in tried if row["norm"] <= goal]
     if not above:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from convsim.experiments.record import RESULTS, record_path, write_record
+from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers, convolutional_similarity
@@ -69,36 +65,64 @@ class FloorSettings:
         return f"C = {self.channels}, S = {self.widths[0]} to {self.widths[-1]}"
 
 
+class LayerDescent(TypedDict):
+    """One layer at every recorded step."""
+
+    norm: list[float]
+    similarity: list[float]
+    normalized: list[float]
+    kernel_cosine: list[float]
+
+
+class DescentMetrics(TypedDict):
+    """Recorded steps, and every layer by its name."""
+
+    steps: list[int]
+    layers: dict[str, LayerDescent]
+
+
+class FloorRow(TypedDict):
+    """L_CS of so many kernels of norm 1: mean start, lowest value met, and what is proven.
+
+    ``white`` is ½ S (S - 1), the value of kernels with flat spectra; ``bound`` is ½ S (S - T).
+    """
+
+    kernels: int
+    start: float
+    lowest: float
+    white: float
+    bound: float
+
+
+class FloorMetrics(TypedDict):
+    """A row for each number of kernels."""
+
+    rows: list[FloorRow]
+
+
 DESCENT = (DescentSettings(), DescentSettings(scale_free=True))
 FLOOR = (FloorSettings(channels=1), FloorSettings(channels=4), FloorSettings(channels=64))
 
 
-def run(
-    rows: Sequence[DescentSettings | FloorSettings],
-    *,
-    folder: Path = RESULTS,
-    progress: bool = True,
-) -> None:
-    """Run and record every row that has no record yet."""
-    for row in tqdm(rows, disable=not progress, unit="run"):
-        name = "descent" if isinstance(row, DescentSettings) else "floor"
-        if record_path(name, row, folder).exists():
-            continue
-        started = datetime.now(timezone.utc)
-        if isinstance(row, DescentSettings):
-            metrics, data = measure_descent(row), "no data: PyTorch's default initialisation"
-        else:
-            metrics, data = measure_floor(row), "no data: kernels from N(0, 1), scaled to norm 1"
-        write_record(name, row, metrics, data=data, started=started, folder=folder)
+def _descend(settings: DescentSettings, _: Place) -> Measured:
+    return Measured(measure_descent(settings), "no data: PyTorch's default initialisation")
 
 
-def measure_descent(settings: DescentSettings) -> dict[str, Any]:
+def _find_floor(settings: FloorSettings, _: Place) -> Measured:
+    return Measured(measure_floor(settings), "no data: kernels from N(0, 1), scaled to norm 1")
+
+
+DESCENTS = Experiment("descent", _descend)
+FLOORS = Experiment("floor", _find_floor)
+
+
+def measure_descent(settings: DescentSettings) -> DescentMetrics:
     """Weight norm, L_CS, normalised form and mean absolute kernel cosine of each layer, by step."""
     torch.manual_seed(settings.seed)
     model = ShallowCNN(settings.width)
     layers = convolutional_layers(model)
     steps: list[int] = []
-    history: dict[str, dict[str, list[float]]] = {
+    history: dict[str, LayerDescent] = {
         name: {"norm": [], "similarity": [], "normalized": [], "kernel_cosine": []}
         for name, _ in layers
     }
@@ -109,14 +133,14 @@ def measure_descent(settings: DescentSettings) -> dict[str, Any]:
         steps.append(step)
         for name, layer in layers:
             weight = layer.weight.detach().double()
-            values = {
-                "norm": weight.norm(),
-                "similarity": convolutional_similarity(weight),
-                "normalized": convolutional_similarity(weight, normalized=True),
-                "kernel_cosine": mean_absolute_cosine(weight.flatten(1)[None])[0],
-            }
-            for key, value in values.items():
-                history[name][key].append(float(f"{float(value):.6g}"))
+            cosine, _ = mean_absolute_cosine(weight.flatten(1)[None])
+            if cosine is None:
+                raise FloatingPointError(f"step {step}, layer {name!r}: no two kernels are alive")
+            of_layer = history[name]
+            of_layer["norm"].append(weight.norm().item())
+            of_layer["similarity"].append(convolutional_similarity(weight).item())
+            of_layer["normalized"].append(convolutional_similarity(weight, normalized=True).item())
+            of_layer["kernel_cosine"].append(cosine)
 
     minimize_similarity(
         model,
@@ -128,14 +152,11 @@ def measure_descent(settings: DescentSettings) -> dict[str, Any]:
     return {"steps": steps, "layers": history}
 
 
-def measure_floor(settings: FloorSettings) -> dict[str, Any]:
-    """L_CS of random kernels of norm 1, after a descent with norms held, and its proven bounds.
-
-    ``white`` is ½ S (S - 1), the value of kernels with flat spectra; ``bound`` is ½ S (S - T).
-    """
+def measure_floor(settings: FloorSettings) -> FloorMetrics:
+    """L_CS of random kernels of norm 1, after a descent with norms held, and its proven bounds."""
     taps = settings.size**2
     generator = torch.Generator().manual_seed(settings.seed)
-    rows = []
+    rows: list[FloorRow] = []
     for kernels in settings.widths:
         ends = [
             _descend_at_fixed_norms(kernels, settings, generator) for _ in range(settings.starts)

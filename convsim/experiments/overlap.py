@@ -7,43 +7,33 @@ The measures are those of ``convsim.neighborhoods.overlap``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-import joblib
 import torch
-from torch import nn
-from tqdm.auto import tqdm
+from torch import Tensor, nn
 
+from convsim import models
 from convsim.data import Images, spread
-from convsim.experiments import sweep
-from convsim.experiments.activations import (
-    SIDES,
-    cosines,
-    layer_activations,
-    with_statistics_of,
-)
+from convsim.experiments.activations import cosines, layer_activations, with_statistics_of
 from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
-from convsim.experiments.record import (
-    RESULTS,
-    Record,
-    added,
-    make_record,
-    read_record,
-    read_records,
-    record_path,
-    save_record,
+from convsim.experiments.images import load
+from convsim.experiments.networks import load_network, network_path
+from convsim.experiments.processes import stopping
+from convsim.experiments.record import RESULTS, added, read_record, read_records
+from convsim.experiments.runner import Experiment, Measured, Place, Task
+from convsim.experiments.sweep import TRAINING
+from convsim.neighborhoods.summary import (
+    Neighborhoods,
+    cosine_without_mean_picture,
+    measure_neighborhoods,
 )
-from convsim.models import ShallowCNN
-from convsim.neighborhoods.summary import cosine_without_mean_picture, measure_neighborhoods
 from convsim.similarity import convolutional_layers
 from convsim.training import LOOP, evaluate, fit
-from convsim.training.history import measure_layers, short
+from convsim.training.history import measure_layers
 
-NETWORKS, REGULARIZED = "overlap", "overlapregularized"
 DROPOUTS, WEIGHT_DECAYS, SEEDS = (0.0, 0.1, 0.3), (0.0, 5e-4), 3
 
 
@@ -78,7 +68,7 @@ class RegularizedSettings:
         weight_decay: of the convolutions' weights.
         seed: seed of initialisation, shuffles and dropout.
         data: the data, in words.
-        width: width of the :class:`~convsim.models.ShallowCNN`.
+        width: of the model.
         train_images: training images, evenly spread.
         epochs: passes.
         batch_size: images a step; it divides ``train_images``, because a last batch of a few
@@ -88,6 +78,7 @@ class RegularizedSettings:
         queries: how many of them are queries.
         k: candidates of a query.
         loop: version of the training loop, :data:`convsim.training.LOOP`.
+        model: a key of :data:`convsim.models.MODELS` that takes ``dropout``.
     """
 
     dropout: float
@@ -103,9 +94,40 @@ class RegularizedSettings:
     queries: int = 500
     k: int = 25
     loop: int = added(LOOP, before=1)
+    model: str = added("ShallowCNN", before="ShallowCNN")
 
     def __str__(self) -> str:
         return f"dropout {self.dropout}, weight decay {self.weight_decay}, seed {self.seed}"
+
+
+class LayerReadings(TypedDict):
+    """What weights, feature maps and neighbourhoods say of one layer.
+
+    ``weights`` holds L_CS, its normalised form and the norm; ``cosine`` is the mean absolute
+    cosine of the feature maps, ``cosine_without_mean`` the same without what all images share;
+    ``before`` and ``after`` are the neighbourhoods on either side of the non-linearity.
+    """
+
+    weights: dict[str, float]
+    cosine: float | None
+    cosine_without_mean: float | None
+    before: Neighborhoods
+    after: Neighborhoods
+
+
+class NetworkMetrics(TypedDict):
+    """The readings of every layer, by its name."""
+
+    layers: dict[str, LayerReadings]
+
+
+class RegularizedMetrics(TypedDict):
+    """Errors in per cent after a training, and the neighbourhoods of the last layer's channels."""
+
+    train_error: float
+    test_error: float
+    before: Neighborhoods
+    after: Neighborhoods
 
 
 Settings = OverlapSettings | RegularizedSettings
@@ -120,8 +142,8 @@ def plan(folder: Path = RESULTS, *, data: str | None = None) -> list[Settings]:
     """
     kept = [
         settings_of(record)
-        for record in read_records(sweep.RECORDS, folder)
-        if sweep.network_path(record, folder).exists() and data in (None, record.settings["data"])
+        for record in read_records(TRAINING.name, folder)
+        if network_path(record, folder).exists() and data in (None, record.settings["data"])
     ]
     longest = max(kept, key=lambda run: (run.epochs, run.loop), default=None)
     data = data or (longest.data if longest else "CIFAR-10")
@@ -140,65 +162,57 @@ def plan(folder: Path = RESULTS, *, data: str | None = None) -> list[Settings]:
     return [*networks, *regularized]
 
 
-def run(rows: Sequence[Settings], machine: sweep.Machine, *, jobs: int = 1) -> None:
-    """Measure and record what has no record yet, ``jobs`` networks side by side."""
-    missing = [row for row in rows if not _path(row, machine.folder).exists()]
-    calls = [joblib.delayed(perform)(row, machine) for row in missing]
-    parallel = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")
-    with tqdm(total=len(missing), unit="network", disable=not missing) as bar:
-        for row, record in parallel(calls):
-            save_record(record, row, machine.folder)
-            _checkpoint(row, machine.folder).unlink(missing_ok=True)
-            bar.update()
+def tasks(rows: Sequence[Settings]) -> list[Task]:
+    """A task for each network."""
+    return [
+        Task(NETWORKS if isinstance(row, OverlapSettings) else REGULARIZED, row) for row in rows
+    ]
 
 
-def perform(settings: Settings, machine: sweep.Machine) -> tuple[Settings, Record]:
-    """Measure one network; nothing but a training's checkpoint is written here."""
-    started = datetime.now(timezone.utc)
-    train, test = sweep.load(machine.data_dir, machine.device)
-    if isinstance(settings, OverlapSettings):
-        metrics = measure_network(settings, test, machine.folder)
-    else:
-        checkpoint = _checkpoint(settings, machine.folder)
-        metrics = measure_regularized(settings, train, test, checkpoint, machine.progress)
-    record = make_record(
-        _name(settings),
-        settings,
-        metrics,
-        data=train.source,
-        started=started,
-        device=machine.device,
-        command=machine.command,
+def _of_network(settings: OverlapSettings, place: Place) -> Measured:
+    train, test = load(settings.run.data, place.machine.data_dir, place.machine.device)
+    return Measured(measure_network(settings, test, place.machine.folder), train.source)
+
+
+def _needs_training(settings: OverlapSettings) -> Task | None:
+    return Task(TRAINING, settings.run) if settings.trained else None
+
+
+def _of_regularized(settings: RegularizedSettings, place: Place) -> Measured:
+    train, test = load(settings.data, place.machine.data_dir, place.machine.device)
+    metrics = measure_regularized(
+        settings, train, test, place.checkpoint, place.machine.progress, stopping
     )
-    return settings, record
+    return Measured(metrics, train.source)
 
 
-def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> dict[str, Any]:
-    """What weights, feature maps and neighbourhoods say of each layer of one network.
+NETWORKS = Experiment("overlap", _of_network, _needs_training)
+REGULARIZED = Experiment("overlapregularized", _of_regularized)
 
-    ``layers`` holds, for each layer, ``weights`` (L_CS, its normalised form, the norm), ``cosine``
-    (mean absolute cosine of its feature maps), ``cosine_without_mean`` (the same without what all
-    images share) and the neighbourhoods on either side of the non-linearity, as
-    :func:`~convsim.neighborhoods.summary.measure_neighborhoods` returns them.
-    """
+
+def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> NetworkMetrics:
+    """What weights, feature maps and neighbourhoods say of each layer of one network."""
     device = test.pixels.device
     if settings.trained:
-        record = read_record(sweep.path_of(settings.run, folder))
-        model: nn.Module = sweep.load_network(record, folder).to(device)
+        record = read_record(TRAINING.path(settings.run, folder))
+        model: nn.Module = load_network(record, folder).to(device)
     else:
         model = initialise(settings.run, device, classes=len(test.classes))[0]
     of_weights = measure_layers(convolutional_layers(model))
-    of_maps = cosines(model, test)
+    of_maps = cosines(model, test, settings.run.pictures)
     outputs = layer_activations(model, test, settings.images)
-    layers = {
+
+    def neighborhoods(activations: Tensor) -> Neighborhoods:
+        return measure_neighborhoods(activations, settings.queries, settings.k)
+
+    layers: dict[str, LayerReadings] = {
         name: {
             "weights": {key: values[name] for key, values in of_weights.items()},
             "cosine": of_maps[name],
             "cosine_without_mean": cosine_without_mean_picture(outputs[name, "before"]),
-        }
-        | {
-            side: measure_neighborhoods(outputs.pop((name, side)), settings.queries, settings.k)
-            for side in SIDES
+            # Taken out: the activations of all layers together are large.
+            "before": neighborhoods(outputs.pop((name, "before"))),
+            "after": neighborhoods(outputs.pop((name, "after"))),
         }
         for name in of_maps
     }
@@ -211,13 +225,16 @@ def measure_regularized(
     test: Images,
     checkpoint: Path | None = None,
     progress: bool = False,
-) -> dict[str, Any]:
-    """Errors in per cent after a training, and the neighbourhoods of the last layer's channels."""
+    stop: Callable[[], bool] | None = None,
+) -> RegularizedMetrics:
+    """Train a network with dropout and weight decay, and measure its last layer."""
     device = train.pixels.device
     some = train.subset(spread(len(train), settings.train_images, device))
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
-        model = ShallowCNN(settings.width, len(train.classes), dropout=settings.dropout)
+        model = models.build(
+            settings.model, settings.width, len(train.classes), dropout=settings.dropout
+        )
     model.to(device)
     fit(
         model,
@@ -231,38 +248,15 @@ def measure_regularized(
         seed=settings.seed,
         checkpoint=checkpoint,
         progress=progress,
+        stop=stop,
     )
     outputs = layer_activations(model, test, settings.images)
     last = convolutional_layers(model)[-1][0]
     # The running statistics of batch normalisation lag behind; errors would tell of the lag.
     tested = with_statistics_of(model, some.normalized(spread(len(some), 2000, device)))
     return {
-        "train_error": short(100 - evaluate(tested, some)),
-        "test_error": short(100 - evaluate(tested, test)),
-    } | {
-        side: measure_neighborhoods(outputs[last, side], settings.queries, settings.k)
-        for side in SIDES
+        "train_error": 100 - evaluate(tested, some),
+        "test_error": 100 - evaluate(tested, test),
+        "before": measure_neighborhoods(outputs[last, "before"], settings.queries, settings.k),
+        "after": measure_neighborhoods(outputs[last, "after"], settings.queries, settings.k),
     }
-
-
-def standing(rows: Sequence[Settings], folder: Path = RESULTS) -> Iterator[str]:
-    """A line for each run: its record, or that there is none."""
-    for row in rows:
-        path = _path(row, folder)
-        note = "missing"
-        if path.exists():
-            record = read_record(path)
-            note = f"done     {record.started}  {record.seconds:.0f} s  {record.data}"
-        yield f"{str(row):<48}  {note}"
-
-
-def _name(settings: Settings) -> str:
-    return NETWORKS if isinstance(settings, OverlapSettings) else REGULARIZED
-
-
-def _path(settings: Settings, folder: Path) -> Path:
-    return record_path(_name(settings), settings, folder)
-
-
-def _checkpoint(settings: Settings, folder: Path) -> Path:
-    return folder / ".checkpoints" / f"{_path(settings, folder).stem}.safetensors"

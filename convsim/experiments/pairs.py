@@ -8,18 +8,15 @@ different episodes share no number, so the gradient of their sum is the gradient
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.correlation import cross_correlate
-from convsim.experiments.record import RESULTS, record_path, write_record
+from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.similarity import convolutional_similarity, feature_map_similarity, kernel_similarity
 
 Loss = Literal["kernel similarity", "convolutional similarity"]
@@ -90,47 +87,75 @@ TABLES: dict[str, tuple[PairSettings, ...]] = {
 }
 
 
-def run(rows: Sequence[PairSettings], *, folder: Path = RESULTS, progress: bool = True) -> None:
-    """Run and record every row that has no record yet.
+class Summary(TypedDict):
+    """Some finite numbers: how many, mean, standard deviation (n - 1), and quantiles."""
 
-    Args:
-        rows: settings, such as ``TABLES["table1"]``.
-        folder: where records lie.
-        progress: show a progress bar.
+    n: int
+    mean: float
+    std: float
+    q05: float
+    q50: float
+    q95: float
+
+
+class Curve(TypedDict):
+    """Medians over episodes at some steps of the descent; the first two relative to the start."""
+
+    step: list[int]
+    loss: list[float]
+    similarity: list[float]
+    cosine: list[float]
+
+
+class PairMetrics(TypedDict):
+    """What the episodes of one row came to; a summary is None where nothing is left to summarise.
+
+    - ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a diverged
+      episode does not count as reduced.
+    - ``decrease_percent``, ``increase_percent``: change of ⟨F1, F2⟩² over the episodes in which
+      it went down, and up.
+    - ``correlation``: Pearson's correlation between the loss and ⟨F1, F2⟩² over the steps of an
+      episode.
+    - ``cosine_before``, ``cosine_after``: absolute cosine of the feature maps;
+      ``cosine_fell_percent``: share of episodes in which it fell.
+    - ``smaller_norm_…``, ``larger_norm_…``: norms of the two kernels.
+    - ``diverged``: number of episodes that met NaN or infinity; they enter no summary.
     """
-    missing = [row for row in rows if not record_path("pairs", row, folder).exists()]
-    total = sum(row.iterations for row in missing)
-    with tqdm(total=total, unit="step", disable=not progress or not missing) as bar:
-        for row in missing:
-            bar.set_description(str(row))
-            started = datetime.now(timezone.utc)
-            metrics = measure(row, bar)
-            data = (
-                f"synthetic: signals of {row.signal_length} values from U(0, 1), "
-                f"kernels from U(-1, 1), {row.episodes} episodes"
-            )
-            write_record("pairs", row, metrics, data=data, started=started, folder=folder)
+
+    reduced_percent: float
+    decrease_percent: Summary | None
+    increase_percent: Summary | None
+    correlation: Summary | None
+    cosine_before: Summary | None
+    cosine_after: Summary | None
+    cosine_fell_percent: float
+    smaller_norm_before: Summary | None
+    smaller_norm_after: Summary | None
+    larger_norm_before: Summary | None
+    larger_norm_after: Summary | None
+    diverged: int
+    curve: Curve
 
 
-def measure(settings: PairSettings, bar: tqdm | None = None) -> dict[str, Any]:
-    """Run the episodes of one row and summarise them.
+def _run(settings: PairSettings, place: Place) -> Measured:
+    data = (
+        f"synthetic: signals of {settings.signal_length} values from U(0, 1), "
+        f"kernels from U(-1, 1), {settings.episodes} episodes"
+    )
+    with tqdm(
+        total=settings.iterations,
+        unit="step",
+        desc=str(settings),
+        disable=not place.machine.progress,
+    ) as bar:
+        return Measured(measure(settings, bar), data)
 
-    Returns:
-        A dictionary. Entries called summaries hold n, mean, std, and the 5 %, 50 % and 95 %
-        quantiles over episodes; they are None where nothing is left to summarise.
 
-        - ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a
-          diverged episode does not count as reduced.
-        - ``decrease_percent``, ``increase_percent``: summaries of the change of ⟨F1, F2⟩² over
-          the episodes in which it went down, and up.
-        - ``correlation``: summary of Pearson's correlation between the loss and ⟨F1, F2⟩² over
-          the steps of an episode.
-        - ``cosine_before``, ``cosine_after``: summaries of the absolute cosine of the feature
-          maps; ``cosine_fell_percent``: share of episodes in which it fell.
-        - ``smaller_norm_…``, ``larger_norm_…``: summaries of the norms of the two kernels.
-        - ``diverged``: number of episodes that met NaN or infinity; they enter no summary.
-        - ``curve``: medians over episodes along the descent.
-    """
+PAIRS = Experiment("pairs", _run)
+
+
+def measure(settings: PairSettings, bar: tqdm | None = None) -> PairMetrics:
+    """Run the episodes of one row and summarise them."""
     generator = torch.Generator().manual_seed(settings.seed)
     shape = (settings.episodes, 2, settings.taps)
     kernels = 2 * torch.rand(shape, dtype=torch.float64, generator=generator) - 1
@@ -184,7 +209,7 @@ def _sorted_norms(kernels: Tensor) -> Tensor:
 
 def _summarise_episodes(
     losses: Tensor, similarities: Tensor, cosines: Tensor, norms: Tensor
-) -> dict[str, Any]:
+) -> PairMetrics:
     """Summaries over episodes of the ``(steps + 1, episodes)`` histories.
 
     ``norms`` holds before and after, smaller and larger: ``(2, 2, episodes)``.
@@ -225,18 +250,21 @@ def _pearson(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(dim=0) / (a.norm(dim=0) * b.norm(dim=0))
 
 
-def summarise(values: Tensor) -> dict[str, float] | None:
+def summarise(values: Tensor) -> Summary | None:
     """Number, mean, standard deviation (n - 1) and quantiles of a set of finite numbers."""
     if len(values) == 0:
         return None
     quantiles = torch.quantile(values, torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype))
+    low, median, high = quantiles.tolist()
     return {
         "n": len(values),
         "mean": values.mean().item(),
         "std": values.std().item() if len(values) > 1 else 0.0,
-        **dict(zip(("q05", "q50", "q95"), quantiles.tolist(), strict=True)),
+        "q05": low,
+        "q50": median,
+        "q95": high,
     }
 
 
 def _median(values: Tensor) -> list[float]:
-    return [float(f"{value:.5g}") for value in values.quantile(0.5, dim=1).tolist()]
+    return values.quantile(0.5, dim=1).tolist()

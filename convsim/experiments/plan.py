@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from convsim.experiments import sweep
+from convsim import models
 from convsim.experiments.choices import LEARNING_RATES, SHORT
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, settings_of
+from convsim.experiments.cifar10 import TrainingSettings, settings_of
+from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.processes import is_running
 from convsim.experiments.record import RESULTS, read_records
-from convsim.experiments.runner import is_running
-from convsim.models import ShallowCNN
+from convsim.experiments.runner import CHECKPOINTS, Task, with_needs
+from convsim.experiments.sweep import SEARCHES, TRAINING
 from convsim.training.checkpoint import read_history
 
 CNN1, CNN2, WIDEST = 64, 128, 512
@@ -70,10 +72,11 @@ def selected(
     epochs: int = EPOCHS,
     data: str = "CIFAR-10",
     precision: str = "bfloat16",
+    model: str = "ShallowCNN",
 ) -> list[TrainingSettings]:
     """Every condition with every width and seed; width 512 is the paper's one baseline."""
     return [
-        TrainingSettings(condition, width, seed, epochs, data, precision)
+        TrainingSettings(condition, width, seed, epochs, data, precision, model=model)
         for width in widths
         for condition in (conditions if width != WIDEST else ("baseline",))
         for seed in range(seeds if width != WIDEST else 1)
@@ -106,9 +109,9 @@ def standing(rows: Sequence[TrainingSettings], folder: Path = RESULTS) -> list[S
 
     For a run on CIFAR-10 one on a copy of it counts, too.
     """
-    busy = is_running(folder / sweep.CHECKPOINTS)
+    busy = is_running(folder / CHECKPOINTS)
     underway = _underway(folder)  # first: a run that ends now is in one of them, or in both
-    records = [(settings_of(r), r) for r in read_records(sweep.RECORDS, folder)]
+    records = [(settings_of(r), r) for r in read_records(TRAINING.name, folder)]
 
     def stand(row: TrainingSettings) -> Standing:
         best = Standing(row, "missing")
@@ -124,7 +127,7 @@ def standing(rows: Sequence[TrainingSettings], folder: Path = RESULTS) -> list[S
                 best = Standing(replace(row, data=settings.data), state, settings.epochs, note)
         if best.state != "done":
             for data in {data for data, _ in underway.values() if data.startswith(row.data)}:
-                stem = sweep.checkpoint_of(replace(row, data=data), folder).stem
+                stem = Task(TRAINING, replace(row, data=data)).path().stem
                 if stem in underway:
                     state = "running" if busy else "stopped"
                     best = Standing(replace(row, data=data), state, len(underway[stem][1]), data)
@@ -164,48 +167,53 @@ def hours_left(found: Sequence[Standing], folder: Path = RESULTS) -> float | Non
     left = [each for each in found if each.state != "done"]
     if not left:
         return 0.0
-    seconds = {width: median(values) for width, values in _seconds(found, folder).items() if values}
+    seconds = {kind: median(values) for kind, values in _seconds(found, folder).items() if values}
     if not seconds:
         return None
-    known = max(seconds)
-    rate = seconds[known] / _parameters(known)
+    known = max(seconds, key=lambda kind: _parameters(*kind))
+    rate = seconds[known] / _parameters(*known)
     begun = {each.run: each.epochs for each in left if each.state != "missing"}
     # What waits will be on the data of what does not, whose searches it takes over.
     data = next(each.run.data for each in found if each.state != "missing")
     waiting = [replace(each.run, data=data) for each in left if each.state == "missing"]
     total = 0.0
-    for task in sweep.tasks_of([*begun, *waiting]):
-        if sweep.path_of(task, folder).exists():
+    for task in with_needs(TRAINING.tasks([*begun, *waiting])):
+        if task.path(folder).exists():
             continue
-        if isinstance(task, TrainingSettings):
-            run, epochs = task, task.epochs - begun.get(task, 0)
-        elif task.run.condition == "learning-rate":
-            run, epochs = task.run, len(LEARNING_RATES) * min(SHORT, task.run.epochs)
+        if task.experiment == TRAINING:
+            run = task.settings
+            epochs = run.epochs - begun.get(run, 0)
         else:
-            run, epochs = task.run, 3 * task.run.epochs  # as many attempts as it usually takes
-        total += epochs * seconds.get(run.width, rate * _parameters(run.width))
+            run = task.settings.run
+            is_short = run.condition == SEARCHES["lr"]
+            # As many attempts at a weight decay as it usually takes.
+            epochs = len(LEARNING_RATES) * min(SHORT, run.epochs) if is_short else 3 * run.epochs
+        kind = run.model, run.width
+        total += epochs * seconds.get(kind, rate * _parameters(*kind))
     return total / 3600
 
 
 def _underway(folder: Path) -> dict[str, tuple[str, list[float]]]:
     """Data and seconds of the epochs that every checkpoint holds, by the stem of its name."""
     found = {}
-    for path in sorted((folder / sweep.CHECKPOINTS).glob("*.safetensors")):
+    for path in sorted((folder / CHECKPOINTS).glob("*.safetensors")):
         with contextlib.suppress(FileNotFoundError):  # its run has just ended
             settings, epochs = read_history(path)
             found[path.stem] = settings["data"], [epoch["seconds"] for epoch in epochs]
     return found
 
 
-def _seconds(found: Sequence[Standing], folder: Path) -> dict[int, list[float]]:
-    """Seconds of every epoch under way, by width."""
+def _seconds(found: Sequence[Standing], folder: Path) -> dict[tuple[str, int], list[float]]:
+    """Seconds of every epoch under way, by model and width."""
     underway = _underway(folder)
-    seconds: dict[int, list[float]] = {}
+    seconds: dict[tuple[str, int], list[float]] = {}
     for each in found:
-        stem = sweep.checkpoint_of(each.run, folder).stem
-        seconds.setdefault(each.run.width, []).extend(underway.get(stem, ("", []))[1])
+        stem = Task(TRAINING, each.run).path().stem
+        seconds.setdefault((each.run.model, each.run.width), []).extend(
+            underway.get(stem, ("", []))[1]
+        )
     return seconds
 
 
-def _parameters(width: int) -> int:
-    return sum(p.numel() for p in ShallowCNN(width).parameters())
+def _parameters(model: str, width: int) -> int:
+    return sum(p.numel() for p in models.build(model, width).parameters())

@@ -14,26 +14,27 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 
 from convsim.files import write_atomically
 
 Settings = TypeVar("Settings")
+Metrics = TypeVar("Metrics")
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
 """Where the book's own records lie, inside the package so that Colab has them too."""
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Generic[Metrics]):
     """What one run was and what it measured.
 
     Attributes:
         experiment: name of the experiment, e.g. ``"pairs"``.
         settings: the fields of the run's settings.
-        metrics: what was measured.
+        metrics: what was measured; each experiment has a type for it.
         data: the data, in words.
         started: UTC time of the start, ISO 8601.
         seconds: duration of the run.
@@ -45,7 +46,7 @@ class Record:
 
     experiment: str
     settings: dict[str, Any]
-    metrics: dict[str, Any]
+    metrics: Metrics
     data: str
     started: str
     seconds: float
@@ -95,13 +96,13 @@ def make_record(
     started: datetime,
     device: torch.device | str = "cpu",
     command: str | None = None,
-) -> Record:
+) -> Record[Any]:
     """Put a run's record together, where and when it has just ended.
 
     Args:
         experiment: name of the experiment.
         settings: frozen dataclass; its hash names the file.
-        metrics: JSON-ready numbers, finite or None.
+        metrics: JSON-ready numbers, finite or None; they are rounded to six digits.
         data: the data, in words.
         started: time zone aware start of the run.
         device: where the run computed.
@@ -110,7 +111,7 @@ def make_record(
     return Record(
         experiment=experiment,
         settings=stored(settings),
-        metrics=dict(metrics),
+        metrics=to_six_digits(metrics),
         data=data,
         started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
         seconds=round((datetime.now(timezone.utc) - started).total_seconds(), 2),
@@ -122,7 +123,16 @@ def make_record(
     )
 
 
-def save_record(record: Record, settings: Any, folder: Path = RESULTS) -> Path:
+def to_six_digits(value: Any) -> Any:
+    """Numbers to six digits, in containers too: the one place where results are rounded."""
+    if isinstance(value, Mapping):
+        return {key: to_six_digits(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_six_digits(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def save_record(record: Record[Any], settings: Any, folder: Path = RESULTS) -> Path:
     """Write a record in one atomic step and return its path.
 
     Raises:
@@ -155,7 +165,7 @@ def write_record(
     return save_record(record, settings, folder)
 
 
-def read_record(path: Path) -> Record:
+def read_record(path: Path) -> Record[Any]:
     """Read one record.
 
     Raises:
@@ -170,12 +180,12 @@ def read_record(path: Path) -> Record:
         ) from error
 
 
-def read_records(experiment: str, folder: Path = RESULTS) -> list[Record]:
+def read_records(experiment: str, folder: Path = RESULTS) -> list[Record[Any]]:
     """All records of an experiment, in the order of their file names."""
     return [read_record(path) for path in sorted(folder.glob(f"{experiment}-*.json"))]
 
 
-def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -> list[Record]:
+def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -> list[Record[Any]]:
     """The records of an experiment that have the given settings.
 
     Raises:

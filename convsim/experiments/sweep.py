@@ -1,37 +1,20 @@
-"""Many trainings: which runs a sweep has, what each needs, and what becomes of them."""
+"""Many trainings, and the searches for numbers that some of them need."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import safetensors.torch
-import torch
-
-from convsim.data import Images, cifar10, digits
+from convsim.data import Images
+from convsim.experiments import runner
 from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings, measure, settings_of
-from convsim.experiments.record import (
-    RESULTS,
-    Record,
-    command_line,
-    make_record,
-    read_record,
-    record_path,
-    save_record,
-)
-from convsim.experiments.runner import alone_in, stopping, work_through
-from convsim.files import write_atomically
-from convsim.models import ShallowCNN
-
-RECORDS, CHOICES, CHECKPOINTS = "table5", "table5choice", ".checkpoints"
-KEPT_WIDTH, KEPT_AS = 64, ".safetensors"
-KEPT = ("baseline", "init", "scale", "scale-free")
-"""Conditions whose network of width 64 and seed 0 is kept beside its record."""
+from convsim.experiments.cifar10 import TrainingSettings, measure
+from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.images import load
+from convsim.experiments.networks import RECORDS, compressed, is_kept
+from convsim.experiments.processes import stopping
+from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
 
 
 @dataclass(frozen=True)
@@ -48,211 +31,80 @@ class ChoiceSettings:
         return f"choice for {self.run}"
 
 
-Task = TrainingSettings | ChoiceSettings
+SEARCHES = {"weight_decay": "decay", "lr": "learning-rate"}
+"""The option of ``fit`` that is searched for, and the condition whose trainings search."""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where runs compute, and from which images.
-
-    Attributes:
-        data_dir: folder of CIFAR-10; None for the digits.
-        device: ``"cpu"``, ``"cuda"``, …
-        folder: where records lie.
-        tensorboard: folder to log to, or None.
-        progress: show each run's progress.
-        command: what asked for the runs, for their records.
-    """
-
-    data_dir: Path | None
-    device: str
-    folder: Path = field(default_factory=lambda: RESULTS)
-    tensorboard: Path | None = None
-    progress: bool = True
-    command: str = field(default_factory=command_line)
-
-
-def run(
-    rows: Sequence[TrainingSettings],
-    machine: Machine,
-    *,
-    jobs: int = 1,
-    cluster: str | None = None,
-    progress: bool = True,
-) -> None:
-    """Run and record what has no record yet, in the order of the rows; continue what was stopped.
+def run(rows: Sequence[TrainingSettings], machine: Machine, **options: Any) -> None:
+    """Run and record trainings that have no record yet, each after the search that it needs.
 
     Args:
-        rows: the runs.
+        rows: the trainings.
         machine: device, data and folders.
-        jobs: processes side by side.
-        cluster: address of a Dask scheduler; its workers read the data from the same path.
-        progress: show a progress bar.
-
-    Raises:
-        ValueError: if another process is at work in the folder.
-        convsim.training.history.Stopped: if SIGTERM or Ctrl-C came.
+        options: as for :func:`convsim.experiments.runner.run`.
     """
-
-    def recorded(task: Task | None) -> bool:
-        return task is None or path_of(task, machine.folder).exists()
-
-    def finish(result: tuple[Task, Record, bytes | None]) -> None:
-        task, record, network = result
-        if network is not None:
-            write_atomically(path_of(task, machine.folder).with_suffix(KEPT_AS), network)
-        save_record(record, task, machine.folder)
-        for left in checkpoint_of(task, machine.folder).parent.glob(f"{_stem(task)}.*"):
-            left.unlink()
-
-    with alone_in(machine.folder / CHECKPOINTS):
-        work_through(
-            [task for task in tasks_of(rows) if not recorded(task)],
-            perform,
-            lambda task: (task, machine, _given(task, machine.folder)),
-            finish,
-            ready=lambda task: recorded(_needs(task)),
-            jobs=jobs,
-            cluster=cluster,
-            progress=progress,
-        )
+    runner.run(TRAINING.tasks(rows), machine, **options)
 
 
-def perform(
-    task: Task, machine: Machine, given: dict[str, Any] | None = None
-) -> tuple[Task, Record, bytes | None]:
-    """Carry one task out; nothing but checkpoints is written here, which may be far away.
-
-    Args:
-        task: a run, or the search for a number that other runs need.
-        machine: device, data and folders.
-        given: metrics of the task that this one needs, if there is one.
-
-    Returns:
-        The task, its record, and the network as safetensors if it is to be kept. A run that
-        diverged has a record, too: its only metric is ``diverged``, which says where.
-    """
-    started = datetime.now(timezone.utc)
-    train, test = load(machine.data_dir, machine.device)
-    checkpoint = checkpoint_of(task, machine.folder)
-    options: dict[str, Any] = {
-        "checkpoint": checkpoint,
-        "progress": machine.progress,
-        "stop": stopping,
-    }
-    network = None
-    metrics: dict[str, Any]
-    try:
-        if given and "diverged" in given:
-            raise FloatingPointError(f"{_needs(task)} diverged: {given['diverged']}")
-        if isinstance(task, TrainingSettings):
-            choice = given["choice"] if given else None
-            board = machine.tensorboard and machine.tensorboard / checkpoint.stem
-            metrics, model = measure(task, train, test, choice=choice, tensorboard=board, **options)
-            if task.width == KEPT_WIDTH and task.seed == 0 and task.condition in KEPT:
-                network = _compressed(model, task)
-        elif CONDITIONS[task.run.condition].chosen == "lr":
-            metrics = choose_learning_rate(task.run, train, **options)
-        else:
-            assert given is not None
-            metrics = choose_weight_decay(task.run, train, test, target=given, **options)
-    except FloatingPointError as error:
-        metrics = {"diverged": str(error)}
-    record = make_record(
-        _name(task),
-        task,
-        metrics,
-        data=train.source,
-        started=started,
-        device=machine.device,
-        command=machine.command,
-    )
-    return task, record, network
-
-
-@lru_cache(maxsize=1)
-def load(data_dir: Path | None, device: str) -> tuple[Images, Images]:
-    """Training and test images on a device; kept, so that the runs of a process share them."""
-    train, test = digits() if data_dir is None else cifar10(data_dir)
-    return train.to(device), test.to(device)
-
-
-def network_path(record: Record, folder: Path = RESULTS) -> Path:
-    """Where the network of a training lies, if it is kept."""
-    return path_of(settings_of(record), folder).with_suffix(KEPT_AS)
-
-
-def load_network(record: Record, folder: Path = RESULTS) -> ShallowCNN:
-    """The trained network that lies beside a record.
-
-    Raises:
-        ValueError: if none is kept for this run.
-    """
-    path = network_path(record, folder)
-    if not path.exists():
-        raise ValueError(
-            f"no network is kept for {settings_of(record)}; expected a condition "
-            f"of {', '.join(KEPT)}, width {KEPT_WIDTH} and seed 0: run `convsim run table5`"
-        )
-    weights = safetensors.torch.load_file(path)
-    model = ShallowCNN(record.settings["width"], classes=len(weights["classifier.bias"]))
-    model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
-    return model.eval()
-
-
-def _compressed(model: ShallowCNN, settings: TrainingSettings) -> bytes:
-    """Weights in float16, statistics of batch normalisation in float32: 240 KB for width 64."""
-    halved = {name for name, _ in model.named_parameters()}
-    tensors = {
-        name: (value.half() if name in halved else value).cpu().contiguous()
-        for name, value in model.state_dict().items()
-    }
-    return safetensors.torch.save(tensors, metadata={"run": str(settings), "data": settings.data})
-
-
-def _needs(task: Task) -> Task | None:
-    """The task whose result a task cannot do without."""
-    if isinstance(task, ChoiceSettings):
-        tuned = task.run
-        return replace(tuned, condition="regularise") if tuned.condition == "decay" else None
+def _needs_search(settings: TrainingSettings) -> Task | None:
     # One search for all seeds, and for all conditions that want the same number.
-    searches = {"weight_decay": "decay", "lr": "learning-rate"}
-    chosen = CONDITIONS[task.condition].chosen
+    chosen = CONDITIONS[settings.condition].chosen
     if chosen is None:
         return None
-    return ChoiceSettings(replace(task, seed=0, condition=searches[chosen]))
+    return Task(CHOICE, ChoiceSettings(replace(settings, seed=0, condition=SEARCHES[chosen])))
 
 
-def tasks_of(rows: Sequence[TrainingSettings]) -> list[Task]:
-    """The rows in their order, each after what it needs."""
-    found: dict[Task, None] = {}
-
-    def add(task: Task) -> None:
-        if (need := _needs(task)) is not None:
-            add(need)
-        found.setdefault(task)
-
-    for row in rows:
-        add(row)
-    return list(found)
+def _needs_training(settings: ChoiceSettings) -> Task | None:
+    if settings.run.condition != SEARCHES["weight_decay"]:
+        return None
+    return Task(TRAINING, replace(settings.run, condition="regularise"))
 
 
-def _given(task: Task, folder: Path) -> dict[str, Any] | None:
-    need = _needs(task)
-    return None if need is None else read_record(path_of(need, folder)).metrics
+def _train(settings: TrainingSettings, place: Place) -> Measured:
+    train, test = _images(settings, place)
+    try:
+        choice = _given(place, _needs_search(settings))["choice"] if place.given else None
+        metrics, model = measure(settings, train, test, choice=choice, **_options(place))
+    except FloatingPointError as error:
+        return Measured({"diverged": str(error)}, train.source)
+    network = compressed(model, settings) if is_kept(settings) else None
+    return Measured(metrics, train.source, network)
 
 
-def _name(task: Task) -> str:
-    return RECORDS if isinstance(task, TrainingSettings) else CHOICES
+def _choose(settings: ChoiceSettings, place: Place) -> Measured:
+    train, test = _images(settings.run, place)
+    metrics: Mapping[str, Any]
+    try:
+        if settings.run.condition == SEARCHES["lr"]:
+            metrics = choose_learning_rate(settings.run, train, **_options(place))
+        else:
+            target: Any = _given(place, _needs_training(settings))
+            metrics = choose_weight_decay(
+                settings.run, train, test, target=target, **_options(place)
+            )
+    except FloatingPointError as error:
+        metrics = {"diverged": str(error)}
+    return Measured(metrics, train.source)
 
 
-def path_of(task: Task, folder: Path) -> Path:
-    return record_path(_name(task), task, folder)
+def _given(place: Place, need: Task | None) -> Mapping[str, Any]:
+    """Metrics of the run that this one needs, if it did not diverge."""
+    if "diverged" in place.given:
+        raise FloatingPointError(f"{need} diverged: {place.given['diverged']}")
+    return place.given
 
 
-def _stem(task: Task) -> str:
-    return path_of(task, Path()).stem
+def _images(settings: TrainingSettings, place: Place) -> tuple[Images, Images]:
+    return load(settings.data, place.machine.data_dir, place.machine.device)
 
 
-def checkpoint_of(task: Task, folder: Path) -> Path:
-    return folder / CHECKPOINTS / f"{_stem(task)}.safetensors"
+def _options(place: Place) -> dict[str, Any]:
+    return {
+        "checkpoint": place.checkpoint,
+        "progress": place.machine.progress,
+        "stop": stopping,
+    }
+
+
+TRAINING = Experiment(RECORDS, _train, _needs_search)
+CHOICE = Experiment("table5choice", _choose, _needs_training)

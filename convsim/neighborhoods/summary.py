@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TypedDict
 
 from torch import Tensor
 
@@ -18,7 +18,33 @@ from convsim.neighborhoods.overlap import (
     neighbor_count,
     permuted,
 )
-from convsim.training.history import short
+
+
+class Interval(TypedDict):
+    """A mean and its 95 % bootstrap interval over queries; None where nothing is defined."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class Neighborhoods(TypedDict):
+    """Every measure of a layer's neighbourhoods.
+
+    ``neighbors`` is the mean number in a channel; what is called ``…_chance`` comes from permuted
+    channels, which leave the two counts as they are; ``undefined`` is the number of neighbourhoods
+    that are.
+    """
+
+    overlap: Interval
+    overlap_chance: float | None
+    redundancy: Interval
+    redundancy_chance: float | None
+    coverage: Interval
+    coverage_chance: float | None
+    neighbors: Interval
+    aggregate_neighbors: Interval
+    undefined: int
 
 
 def cosine_without_mean_picture(activations: Tensor) -> float | None:
@@ -34,43 +60,33 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
         A number from 0 to 1; None if fewer than two channels of any image are alive.
     """
     cosine, _ = mean_absolute_cosine((activations - activations.mean(0)).flatten(2))
-    return None if cosine is None else short(cosine)
+    return cosine
 
 
-def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> dict[str, Any]:
+def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> Neighborhoods:
     """Every measure of a layer's neighbourhoods with its interval, and what chance would give.
 
     Args:
         activations: ``(n, C, H, W)``.
         queries: how many of the n images are queries, evenly spread.
         k: number of candidates.
-
-    Returns:
-        ``overlap``, ``redundancy``, ``coverage``, ``neighbors`` (mean number in a channel) and
-        ``aggregate_neighbors``, each with ``mean``, ``low`` and ``high`` (95 % bootstrap interval
-        over queries); ``overlap_chance``, ``redundancy_chance`` and ``coverage_chance``, from
-        permuted channels, which leave the two counts as they are; ``undefined``, the number of
-        neighbourhoods that are. None where nothing is defined.
     """
     chosen = spread(len(activations), queries, activations.device)
     found = channelwise_neighbors(activations, chosen, k)
     chance = permuted(found.channels)
     return {
-        "overlap": _in_short(channel_overlap(found.channels).by_query),
-        "overlap_chance": _in_short(channel_overlap(chance).by_query)["mean"],
-        "redundancy": _in_short(channel_redundancy(found.channels)),
-        "redundancy_chance": _in_short(channel_redundancy(chance))["mean"],
-        "coverage": _in_short(aggregate_coverage(found)),
-        "coverage_chance": _in_short(aggregate_coverage(replace(found, channels=chance)))["mean"],
-        "neighbors": _in_short(neighbor_count(found.channels)),
-        "aggregate_neighbors": _in_short(neighbor_count(found.aggregate)),
+        "overlap": _summary(channel_overlap(found.channels).by_query),
+        "overlap_chance": _summary(channel_overlap(chance).by_query)["mean"],
+        "redundancy": _summary(channel_redundancy(found.channels)),
+        "redundancy_chance": _summary(channel_redundancy(chance))["mean"],
+        "coverage": _summary(aggregate_coverage(found)),
+        "coverage_chance": _summary(aggregate_coverage(replace(found, channels=chance)))["mean"],
+        "neighbors": _summary(neighbor_count(found.channels)),
+        "aggregate_neighbors": _summary(neighbor_count(found.aggregate)),
         "undefined": found.undefined,
     }
 
 
-def _in_short(measure: Measure) -> dict[str, float | None]:
-    interval = measure.interval()
-    if measure.mean is None or interval is None:
-        return {"mean": None, "low": None, "high": None}
-    low, high = interval
-    return {"mean": short(measure.mean), "low": short(low), "high": short(high)}
+def _summary(measure: Measure) -> Interval:
+    low, high = measure.interval() or (None, None)
+    return {"mean": measure.mean, "low": low, "high": high}

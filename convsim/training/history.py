@@ -1,11 +1,9 @@
-"""What a training is watched by: a row of numbers an epoch, TensorBoard, and a stop at NaN."""
+"""What a training is watched by: a row of numbers an epoch, and a stop at NaN."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -46,9 +44,10 @@ def measure_layers(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[
     measured: dict[str, dict[str, float]] = {"similarity": {}, "normalized": {}, "norm": {}}
     for name, layer in layers:
         weight = layer.weight.detach()
-        measured["similarity"][name] = short(convolutional_similarity(weight))
-        measured["normalized"][name] = short(convolutional_similarity(weight, normalized=True))
-        measured["norm"][name] = short(weight.norm())
+        measured["similarity"][name] = convolutional_similarity(weight).item()
+        normalized = convolutional_similarity(weight, normalized=True)
+        measured["normalized"][name] = normalized.item()
+        measured["norm"][name] = weight.norm().item()
     return measured
 
 
@@ -78,32 +77,3 @@ def check_finite(
         f"before; last finite loss: {last}. Expected finite numbers: lower the learning rate or "
         "beta, or choose precision float32"
     )
-
-
-@contextlib.contextmanager
-def tensorboard_log(folder: Path | None) -> Iterator[Callable[[Epoch], None]]:
-    """A function that logs an epoch to TensorBoard; without a folder it does nothing."""
-    if folder is None:
-        yield lambda epoch: None
-        return
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise ImportError(
-            "TensorBoard is not installed; expected it for logging to a folder: run "
-            "`pip install tensorboard`, or leave the folder out"
-        ) from error
-    with SummaryWriter(str(folder)) as writer:
-
-        def log(epoch: Epoch) -> None:
-            for key, value in asdict(epoch).items():
-                values = value if isinstance(value, dict) else {"": value}
-                for layer, number in values.items():
-                    writer.add_scalar(f"{key}/{layer}".rstrip("/"), number, epoch.epoch)
-
-        yield log
-
-
-def short(value: Tensor | float) -> float:
-    """Six digits, enough for a record."""
-    return float(f"{float(value):.6g}")

@@ -22,8 +22,6 @@ from convsim.training.history import (
     Stopped,
     check_finite,
     measure_layers,
-    short,
-    tensorboard_log,
 )
 
 PRECISIONS = ("float32", "tf32", "bfloat16")
@@ -49,7 +47,6 @@ def fit(
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
-    tensorboard: Path | None = None,
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
 ) -> list[Epoch]:
@@ -74,7 +71,6 @@ def fit(
             weights and L_CS in float32.
         checkpoint: a safetensors file, written after every epoch and continued from if it is
             there.
-        tensorboard: folder for TensorBoard, which must be installed then.
         progress: show a progress bar.
         stop: asked after every step; once it says yes, the checkpoint is written and the run left.
 
@@ -125,7 +121,6 @@ def fit(
 
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
-        tensorboard_log(tensorboard) as log,
         tqdm(
             total=epochs * steps,
             initial=len(history) * steps + len(underway.losses),
@@ -152,10 +147,10 @@ def fit(
             check_finite(loss, model, layers, number)
             epoch = Epoch(
                 epoch=number,
-                loss=short(loss.mean()),
-                train_accuracy=short(100 * sum(underway.right) / len(train)),
-                test_accuracy=short(evaluate(model, test, precision=precision)),
-                seconds=short(underway.seconds),
+                loss=loss.mean().item(),
+                train_accuracy=100 * sum(underway.right) / len(train),
+                test_accuracy=evaluate(model, test, precision=precision),
+                seconds=underway.seconds,
                 **measure_layers(layers),
             )
             underway = Underway()
@@ -164,7 +159,6 @@ def fit(
                 f"loss {epoch.loss:.3f}, accuracy {epoch.train_accuracy:.1f} % in training, "
                 f"{epoch.test_accuracy:.1f} % in test"
             )
-            log(epoch)
             save()
     return epochs_so_far
 
