@@ -1,9 +1,13 @@
-"""Copy the repository's address from ``_config.yml`` to wherever else it stands.
+"""Copy the repository's address, and the release, to wherever else they stand.
 
 ``python -m book.address`` writes, ``python -m book.address --check`` only compares. The places:
 the Colab cell of each notebook, README.md, CITATION.cff, ``[project.urls]`` and the chapters'
 text. The address that stood there before is the ``Repository`` of ``[project.urls]``. The book's
 own address, on GitHub Pages, follows from that of the repository.
+
+The Colab cell installs the release that its notebook belongs to, so that a notebook which was
+downloaded long ago still runs. A development version, whose number in pyproject.toml ends in
+``.dev`` and a digit, installs the branch that ``_config.yml`` names.
 """
 
 from __future__ import annotations
@@ -21,13 +25,15 @@ GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?")
 RECORDED = re.compile(r'(?m)^Repository = "https://github\.com/([^"]+)"$')
 PAGES = re.compile(r"https://[\w-]+\.github\.io/(?:[\w.-]+/)?")
 INSTALL = re.compile(r"git\+https://github\.com/([\w.-]+/[\w-]+)")
+PINNED = re.compile(rf"({INSTALL.pattern})(?:@[\w.-]+)?")
+VERSION = re.compile(r'(?m)^version = "([^"]+)"$')
 
 COLAB_CELL = """\
 # In Colab: install the book's module.
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q "convsim @ git+https://github.com/{name}\""""
+    %pip install -q "convsim @ git+https://github.com/{name}@{revision}\""""
 
 
 def configured(root: Path) -> str:
@@ -60,6 +66,21 @@ def recorded(root: Path) -> str:
     return match[1]
 
 
+def revision(root: Path) -> str:
+    """Return what a notebook installs: the tag of its release, or a branch before there is one."""
+    match = VERSION.search((root / "pyproject.toml").read_text())
+    if match is None:
+        raise ValueError('pyproject.toml has no version: under [project] write version = "X.Y.Z"')
+    if re.fullmatch(r"[\d.]+", match[1]):
+        return f"v{match[1]}"
+    return str(yaml.safe_load((root / "_config.yml").read_text())["repository"]["branch"])
+
+
+def colab_cell(root: Path) -> str:
+    """Return the first code cell of every notebook."""
+    return COLAB_CELL.format(name=configured(root), revision=revision(root))
+
+
 def places(root: Path) -> list[Path]:
     """Return the files that may hold the address."""
     named = [
@@ -82,12 +103,14 @@ def mentions(name: str) -> re.Pattern[str]:
 
 
 def write(root: Path) -> list[Path]:
-    """Bring every place in step with ``_config.yml`` and return the files that changed."""
+    """Bring every place in step with ``_config.yml`` and the version, and return the files that changed."""
     old, new = recorded(root), configured(root)
     changed = []
     for path in places(root):
         before = path.read_text()
         after = mentions(old).sub(new, before).replace(site(old), site(new))
+        if path.suffix == ".ipynb":
+            after = PINNED.sub(rf"\1@{revision(root)}", after)
         if after != before:
             path.write_text(after)
             changed.append(path)
@@ -108,7 +131,7 @@ def faults(root: Path) -> list[str]:
         if path.suffix == ".ipynb":
             cells = json.loads(path.read_text())["cells"]
             first = next((cell for cell in cells if cell["cell_type"] == "code"), None)
-            if first is None or "".join(first["source"]) != COLAB_CELL.format(name=name):
+            if first is None or "".join(first["source"]) != colab_cell(root):
                 found.append(f"{path.name} does not begin with the Colab cell of book/address.py")
             elif "colab" not in first["metadata"].get("tags", []):
                 found.append(f"{path.name}: the Colab cell lacks the tag 'colab'")

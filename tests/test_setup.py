@@ -73,13 +73,14 @@ def repository(tmp_path: Path) -> Path:
     (tmp_path / "chapters").mkdir()
     cell = {
         "cell_type": "code",
-        "source": address.COLAB_CELL.format(name="OWNER/convsim").splitlines(keepends=True),
+        "source": address.COLAB_CELL.format(name="OWNER/convsim", revision="main").splitlines(keepends=True),
         "metadata": {"tags": ["colab"]},
     }
     (tmp_path / "chapters/01.ipynb").write_text(json.dumps({"cells": [cell]}))
-    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/new/book\n")
+    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/new/book\n  branch: main\n"
+    )
     (tmp_path / "pyproject.toml").write_text(
-        '[project.urls]\nRepository = "https://github.com/OWNER/convsim"\n'
+        '[project]\nversion = "1.2.0.dev0"\n[project.urls]\nRepository = "https://github.com/OWNER/convsim"\n'
     )
     (tmp_path / "README.md").write_text(
         "git clone https://github.com/OWNER/convsim.git\n"
@@ -107,7 +108,29 @@ def test_address_reaches_every_place(repository: Path) -> None:
         "Read it at https://new.github.io/book/chapters/introduction.html.\n"
     )
     source = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]["source"]
-    assert "".join(source) == address.COLAB_CELL.format(name="new/book")
+    assert "".join(source) == address.COLAB_CELL.format(name="new/book", revision="main")
+
+
+def test_a_notebook_installs_the_release_that_it_belongs_to(repository: Path) -> None:
+    def installed() -> str:
+        address.write(repository)
+        assert address.faults(repository) == []
+        cell = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]
+        (requirement,) = re.findall(r'"convsim @ (\S+)"', "".join(cell["source"]))
+        return requirement
+
+    def release(version: str) -> None:
+        project = repository / "pyproject.toml"
+        project.write_text(re.sub("version = .*", f'version = "{version}"', project.read_text()))
+
+    assert installed() == "git+https://github.com/new/book@main"
+    release("1.2.0")
+    assert len(address.faults(repository)) == 1  # until `make address`
+    assert installed() == "git+https://github.com/new/book@v1.2.0"
+    release("1.10.3")
+    assert installed() == "git+https://github.com/new/book@v1.10.3"
+    release("1.11.0.dev0")
+    assert installed() == "git+https://github.com/new/book@main"
 
 
 def test_the_book_of_a_repository_named_like_its_site_is_at_the_root() -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from book import address
 from convsim.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,4 +169,6 @@ def snapshot(folder: Path) -> tuple[str, str]:
     author = ("-c", "user.name=convsim", "-c", "user.email=convsim@example.invalid")
     plain = ("-c", "commit.gpgSign=false", "-c", "core.hooksPath=/dev/null")
     git(*author, *plain, "commit", "--quiet", "--allow-empty", "-m", "The working tree")
+    # What the notebooks install: on GitHub it is there when they are.
+    git("update-ref", f"refs/heads/{address.revision(ROOT)}", "HEAD")
     return folder.as_uri(), git("rev-parse", "HEAD").strip()

@@ -140,7 +140,7 @@ def test_a_chapter_runs_from_its_colab_cell(
     stored, notebook = (nbformat.read(path, as_version=4) for _ in range(2))
     cell = next(cell for cell in notebook.cells if cell.cell_type == "code")
     url, commit = snapshot
-    assert cell.source == address.COLAB_CELL.format(name=NAME)
+    assert cell.source == address.colab_cell(ROOT)
     assert cell.source.count(f"https://github.com/{NAME}") == 1
     cell.source = cell.source.replace(f"https://github.com/{NAME}", url)
 
