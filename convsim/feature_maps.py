@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from convsim.checks import check_tensor
+from convsim.similarity import unit
 
-_NUMBERS_AT_ONCE = 2**22  # of a Gram matrix: 16 MB in float32
+NUMBERS_AT_ONCE = 2**22  # of a Gram matrix: 16 MB in float32
 
 
 def feature_map_cosines(
@@ -92,17 +93,13 @@ def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
     """
     count = vectors.shape[1]
     total, pairs, dead = 0.0, 0, 0
-    for chunk in vectors.split(max(1, _NUMBERS_AT_ONCE // (count * max(vectors.shape[1:])))):
-        rows = chunk.to(torch.promote_types(chunk.dtype, torch.float32))
-        # Scaled by the largest entry first, no square overflows or vanishes.
-        size = rows.abs().amax(2, keepdim=True)
-        rows = rows / torch.where(size > 0, size, 1)
-        rows = rows / torch.linalg.vector_norm(rows, dim=2, keepdim=True).clamp(min=1)
-        step = max(1, _NUMBERS_AT_ONCE // (len(rows) * count))
+    for chunk in vectors.split(max(1, NUMBERS_AT_ONCE // (count * max(vectors.shape[1:])))):
+        rows = unit(chunk.to(torch.promote_types(chunk.dtype, torch.float32)))
+        step = max(1, NUMBERS_AT_ONCE // (len(rows) * count))
         for start in range(0, count, step):
             cosines = rows[:, start : start + step] @ rows[:, start:].mT
             total += float(cosines.triu(1).abs().clamp(max=1).sum())
-        alive = (size > 0).sum((1, 2))
+        alive = rows.any(2).sum(1)
         pairs += int((alive * (alive - 1) // 2).sum())
         dead += int((count - alive).sum())
     return (total / pairs if pairs else None), dead

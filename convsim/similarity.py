@@ -109,8 +109,8 @@ def convolutional_similarity(
         rows = kernel_autocorrelations(exact / torch.where(size > 0, size, 1))
         norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
         alive = (norms > 0).sum()
-        unit = rows / torch.where(norms > 0, norms, 1)
-        value = (unit * others(unit)).sum() / (alive * (alive - 1)).clamp(min=1)
+        directions = rows / torch.where(norms > 0, norms, 1)
+        value = (directions * others(directions)).sum() / (alive * (alive - 1)).clamp(min=1)
     else:
         value = sum_over_pairs(exact)
     if check_finite:
@@ -192,6 +192,20 @@ def convolutional_layers(model: nn.Module) -> list[tuple[str, Convolution]]:
             "one: pass the part of the network that holds the convolutions"
         )
     return layers
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors along the last axis, of norm 1; a zero vector stays zero.
+
+    Example:
+        >>> unit(torch.tensor([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6000000238418579, 0.800000011920929], [0.0, 0.0]]
+    """
+    # Scaled by the largest entry first, no square overflows or vanishes.
+    size = vectors.abs().amax(-1, keepdim=True)
+    scaled = vectors / torch.where(size > 0, size, 1)
+    norms: Tensor = torch.linalg.vector_norm(scaled, dim=-1, keepdim=True)
+    return scaled / norms.clamp(min=1)
 
 
 def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_finite: bool) -> Tensor:

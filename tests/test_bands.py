@@ -231,8 +231,8 @@ def test_as_many_unknowns_as_equations_come_far_closer(seed: int) -> None:
 
 
 def test_balancing_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = Mock(wraps=bands._jacobian)
-    monkeypatch.setattr(bands, "_jacobian", counted)
+    counted = Mock(wraps=bands.jacobian_of_sum)
+    monkeypatch.setattr(bands, "jacobian_of_sum", counted)
     balanced_bands(default_weight(64, 64), generator=seeded(0))
     assert 3 <= counted.call_count <= 12
 
@@ -243,12 +243,12 @@ def test_the_jacobian_is_the_one_of_autograd(kernel_size: tuple[int, ...]) -> No
     coefficients = random(3, 4, 2)
 
     def total(frequencies: Tensor) -> Tensor:
-        kernels = bands._kernels(frequencies, coefficients, size, norms)
+        kernels = bands.kernels_of_waves(frequencies, coefficients, size, norms)
         return kernel_autocorrelations(kernels).sum(0)
 
     frequencies = draw_frequencies(3, len(size), generator=seeded(0))
     expected = torch.autograd.functional.jacobian(total, frequencies).flatten(1)
-    jacobian = bands._jacobian(frequencies, coefficients, size, norms)
+    jacobian = bands.jacobian_of_sum(frequencies, coefficients, size, norms)
     np.testing.assert_allclose(jacobian, expected, atol=1e-12)
 
 

@@ -87,7 +87,7 @@ def test_feature_maps_against_loops(
     }
     assert expected["first"][1] == len(images)
     for numbers in (2**22, 70, 1):  # all at once, images in turn, rows in turn
-        monkeypatch.setattr(feature_maps, "_NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr(feature_maps, "NUMBERS_AT_ONCE", numbers)
         for layer in redundancy_report(net, images).layers:
             cosine, dead = expected[layer.name]
             assert layer.dead_feature_maps == dead

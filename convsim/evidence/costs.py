@@ -2,61 +2,80 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import plotly.graph_objects as go
 import torch
 
-from convsim.evidence.training_tables import NETWORKS, provenance, runs_of, sweep_records
-from convsim.experiments.cifar10 import CONDITIONS
+from convsim.evidence.statistics import NOT_RECORDED, distinct
+from convsim.evidence.training_tables import (
+    Training,
+    network,
+    on_other_data,
+    provenance,
+    runs_of,
+    sweep_of_width,
+)
+from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.record import RESULTS, Record, matching_records, read_records
 from convsim.figures import COLORS, SYMBOLS, finish, rounded
 from convsim.table import Table
 
 
 def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
-    """What each condition costs: seconds before training, and seconds per epoch."""
-    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
-    base = _seconds(runs_of(records, "baseline", width))
-    rows = []
-    for condition in CONDITIONS:
-        runs = runs_of(records, condition, width)
-        if not runs:
-            continue
-        before = fmean(run.metrics["initialisation_seconds"] for run in runs)
-        epoch = _seconds(runs)
-        rows.append(
-            (
-                condition,
-                f"{before:.1f}",
-                f"{epoch:.2f}",
-                f"{epoch - base:+.2f}",
-                f"{100 * (epoch / base - 1):+.0f} %",
-            )
-        )
+    """What each condition costs: seconds before training, and seconds per epoch.
+
+    Raises:
+        ValueError: if no training of this width is recorded.
+    """
+    records = sweep_of_width(width, folder)
+    runs = {condition: runs_of(records, condition, width) for condition in CONDITIONS}
+    base = _seconds(runs["baseline"]) if runs["baseline"] else None
     return Table(
         columns=(
             ("", "condition"),
             ("before training", "s"),
             *(("an epoch", "s"), ("an epoch", "s more"), ("an epoch", "more than baseline")),
         ),
-        rows=tuple(rows),
-        caption=f"Time of each condition, {NETWORKS.get(width, width)}, median epoch.",
+        rows=tuple(_cost(name, some, base) for name, some in runs.items() if some),
+        caption=f"Time of each condition, {network(width)}{on_other_data(records)}, median epoch.",
         source=f"{provenance(records)} Runs shared the machine: small differences are noise.",
     )
 
 
+def _cost(condition: str, runs: Sequence[Training], base: float | None) -> tuple[str, ...]:
+    before = fmean(run.metrics["initialisation_seconds"] for run in runs)
+    epoch = _seconds(runs)
+    more = (
+        (NOT_RECORDED, NOT_RECORDED)
+        if base is None
+        else (f"{epoch - base:+.2f}", f"{100 * (epoch / base - 1):+.0f} %")
+    )
+    return (condition, f"{before:.1f}", f"{epoch:.2f}", *more)
+
+
+def _seconds(runs: Sequence[Training]) -> float:
+    """Median over the epochs of all runs: other work on the machine makes outliers."""
+    seconds = [s for run in runs for s in run.metrics["epochs"]["seconds"]]
+    return float(torch.tensor(seconds).median())
+
+
 def training_table(*, folder: Path = RESULTS) -> Table:
-    """The ratios of the training benchmark, a column for each machine it was recorded on."""
+    """The ratios of the training benchmark, a column for each record of it.
+
+    Raises:
+        ValueError: if none is recorded.
+    """
     records = _benchmarks(folder)
     ratios = [record.metrics["ratios"] for record in records]
     return Table(
         columns=(("", "ratio of times"), *(("", record.hardware) for record in records)),
         rows=tuple((name, *(f"{of[name]:.3g}" for of in ratios)) for name in ratios[0]),
-        caption="CNN1, one epoch with batches of 512: medians of ratios within one run.",
+        caption=f"{_networks(records)}, one epoch with batches of 512: medians of ratios within "
+        "one run.",
         source="; ".join(
             f"{record.hardware}: {record.settings['images']:,} random images, torch "
             f"{record.versions['torch']}, recorded {record.started[:10]} by make bench"
@@ -70,9 +89,12 @@ def profile_table(count: int = 6, *, folder: Path = RESULTS) -> Table:
 
     Args:
         count: how many operators are named; the rest is summed.
-        folder: where the benchmark's record lies.
+        folder: where the benchmark's records lie; the latest counts.
+
+    Raises:
+        ValueError: if none is recorded.
     """
-    record = _benchmarks(folder)[-1]
+    record = max(_benchmarks(folder), key=lambda record: record.started)
     profiles = record.metrics["profile"]
     printed, ours = profiles["as printed"], profiles["ours"]
     named = list(printed)[:count]
@@ -83,16 +105,20 @@ def profile_table(count: int = 6, *, folder: Path = RESULTS) -> Table:
     return Table(
         columns=(("", "operator"), ("one step, ms", "as printed"), ("one step, ms", "ours")),
         rows=tuple((name, f"{before:.0f}", f"{after:.0f}") for name, before, after in rows),
-        caption="CNN1, one step of 512 images in bfloat16, operator by operator.",
+        caption=f"{_networks([record])}, one step of 512 images in bfloat16, operator by operator.",
         source=f"{record.hardware}, torch {record.versions['torch']}, recorded "
         f"{record.started[:10]} by make bench",
     )
 
 
-def loss_table() -> Table:
-    """Every form of the loss as a multiple of weight decay, shape by shape, on the CPU."""
-    (record,) = matching_records("benchmark", device="cpu")
-    times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
+def loss_table(*, folder: Path = RESULTS) -> Table:
+    """Every form of the loss as a multiple of weight decay, shape by shape, on the CPU.
+
+    Raises:
+        ValueError: if no benchmark of the loss is recorded.
+    """
+    record = _benchmark_of_loss(folder)
+    times = _times(record)
     forms = [form for form in dict.fromkeys(form for form, _ in times) if form != "weight decay"]
     rows = []
     for memory in record.metrics["memory"]:
@@ -125,10 +151,14 @@ def loss_table() -> Table:
     )
 
 
-def loss_summary() -> dict[str, float]:
-    """The benchmark's headline numbers, from the record of the CPU."""
-    (record,) = matching_records("benchmark", device="cpu")
-    times = {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
+def loss_summary(*, folder: Path = RESULTS) -> dict[str, float]:
+    """The benchmark's headline numbers, from the record of the CPU.
+
+    Raises:
+        ValueError: if no benchmark of the loss is recorded.
+    """
+    record = _benchmark_of_loss(folder)
+    times = _times(record)
     ours = "convolutional_similarity"
     return {
         "times faster than pairwise conv2d, S = C = 64": round(
@@ -148,22 +178,26 @@ def loss_summary() -> dict[str, float]:
     }
 
 
-def loss_figure() -> go.Figure:
-    """Forward and backward time against width, for every form, on the CPU."""
-    (record,) = matching_records("benchmark", device="cpu")
+def loss_figure(*, folder: Path = RESULTS) -> go.Figure:
+    """Forward and backward time against width, for every form, on the CPU.
+
+    Raises:
+        ValueError: if no benchmark of the loss is recorded.
+    """
+    times = _times(_benchmark_of_loss(folder))
     figure = go.Figure()
     said = []
-    for number, form in enumerate(dict.fromkeys(row["form"] for row in record.metrics["times"])):
-        rows = [
-            row
-            for row in record.metrics["times"]
-            if row["form"] == form and row["shape"][0] == row["shape"][1] and row["shape"][2] == 3
-        ]
-        last = rows[-1]
-        said.append(f"{form} {last['median_ms']:.3g} ms at {last['shape'][0]}")
+    for number, form in enumerate(dict.fromkeys(form for form, _ in times)):
+        curve = {
+            shape[0]: ms
+            for (name, shape), ms in times.items()
+            if name == form and shape[0] == shape[1] and shape[2] == 3
+        }
+        widest = list(curve)[-1]
+        said.append(f"{form} {curve[widest]:.3g} ms at {widest}")
         figure.add_scatter(
-            x=[row["shape"][0] for row in rows],
-            y=rounded([row["median_ms"] for row in rows]),
+            x=list(curve),
+            y=rounded(list(curve.values())),
             name=form,
             mode="lines+markers",
             line={"color": COLORS[number % len(COLORS)], "dash": ("solid", "dot")[number // 6]},
@@ -175,7 +209,18 @@ def loss_figure() -> go.Figure:
     return finish(figure, height=440, alt=alt + "; ".join(said) + ".")
 
 
-def _benchmarks(folder: Path) -> list[Record]:
+def _benchmark_of_loss(folder: Path) -> Record[Any]:
+    """The latest one on a CPU."""
+    records = matching_records("benchmark", folder, device="cpu")
+    return max(records, key=lambda record: record.started)
+
+
+def _times(record: Record[Any]) -> dict[tuple[str, tuple[int, ...]], float]:
+    """Median milliseconds by form and shape."""
+    return {(t["form"], tuple(t["shape"])): t["median_ms"] for t in record.metrics["times"]}
+
+
+def _benchmarks(folder: Path) -> list[Record[Any]]:
     records = read_records("trainingbenchmark", folder)
     if not records:
         raise ValueError(
@@ -184,7 +229,5 @@ def _benchmarks(folder: Path) -> list[Record]:
     return records
 
 
-def _seconds(runs: Sequence[Record]) -> float:
-    """Median over the epochs of all runs: other work on the machine makes outliers."""
-    seconds = [s for run in runs for s in run.metrics["epochs"]["seconds"]]
-    return float(torch.tensor(seconds).median()) if seconds else math.nan
+def _networks(records: Sequence[Record[Any]]) -> str:
+    return distinct(network(record.settings["width"]) for record in records)

@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
 import plotly.graph_objects as go
 
-from convsim.experiments.record import matching_records, read_records
+from convsim.experiments.descent import (
+    DESCENT,
+    FLOOR,
+    DescentMetrics,
+    DescentSettings,
+    FloorMetrics,
+    FloorSettings,
+)
+from convsim.experiments.record import RESULTS, Record, read_record, record_path
 from convsim.figures import COLORS, SYMBOLS, finish, rounded, stacked
 
+PANELS = ("weight norm", "L_CS", "normalised similarity")
 
-def layers_figure() -> go.Figure:
-    """CNN1's layers along Algorithm 1 and along the scale-free descent."""
-    panels = {
-        "norm": "weight norm",
-        "similarity": "L_CS",
-        "normalized": "normalised similarity",
-    }
-    figure = stacked(list(panels.values()))
+
+def layers_figure(*, folder: Path = RESULTS) -> go.Figure:
+    """CNN1's layers along Algorithm 1 and along the scale-free descent.
+
+    Raises:
+        ValueError: if one of the two is not recorded.
+    """
+    figure = stacked(list(PANELS))
+    records: list[Record[DescentMetrics]] = _recorded("descent", DESCENT, folder)
     said = []
-    records = matching_records("descent")
-    for record in sorted(records, key=lambda record: record.settings["scale_free"]):
+    for record in records:
         free = record.settings["scale_free"]
         for number, layer in enumerate(record.metrics["layers"].values()):
             name = f"layer {number + 1}, {'scale-free' if free else 'Algorithm 1'}"
+            curves = (layer["norm"], layer["similarity"], layer["normalized"])
             ends = (
-                f"{panel} {layer[key][0]:.3g} to {layer[key][-1]:.3g}"
-                for key, panel in panels.items()
+                f"{panel} {curve[0]:.3g} to {curve[-1]:.3g}"
+                for panel, curve in zip(PANELS, curves, strict=True)
             )
             said.append(f"{name}: {', '.join(ends)}")
-            for row, key in enumerate(panels, start=1):
+            for row, curve in enumerate(curves, start=1):
                 figure.add_scatter(
                     x=record.metrics["steps"],
-                    y=rounded(layer[key]),
+                    y=rounded(curve),
                     name=name,
                     legendgroup=name,
                     showlegend=row == 1,
@@ -41,20 +55,30 @@ def layers_figure() -> go.Figure:
     for row in (1, 2):
         figure.update_yaxes(type="log", exponentformat="power", row=row)
     figure.update_yaxes(range=[0, 1.05], row=3)
-    alt = "Weight norm, L_CS and normalised similarity of four layers over 500 steps. "
+    alt = (
+        "Weight norm, L_CS and normalised similarity of four layers over "
+        f"{records[0].metrics['steps'][-1]} steps. "
+    )
     return finish(figure, height=640, alt=alt + "; ".join(said) + ".")
 
 
-def floor_figure() -> go.Figure:
-    """How far L_CS falls at fixed norms, against the number of kernels, with the proven limit."""
+def floor_figure(*, folder: Path = RESULTS) -> go.Figure:
+    """How far L_CS falls at fixed norms, against the number of kernels, with the proven limit.
+
+    Raises:
+        ValueError: if a number of channels is not recorded.
+    """
     figure = go.Figure()
+    records: list[Record[FloorMetrics]] = _recorded("floor", FLOOR, folder)
     said = []
-    records = sorted(read_records("floor"), key=lambda record: record.settings["channels"])
     for number, record in enumerate(records):
         rows = record.metrics["rows"]
         falls = [max(100 * (1 - row["lowest"] / row["white"]), 1e-3) for row in rows]
         channels = record.settings["channels"]
-        said.append(f"C = {channels}: {falls[0]:.0f} % for S = 2, {falls[-1]:.2g} % for the widest")
+        said.append(
+            f"C = {channels}: {falls[0]:.0f} % for S = {rows[0]['kernels']}, {falls[-1]:.2g} % "
+            "for the widest"
+        )
         figure.add_scatter(
             x=[row["kernels"] for row in rows],
             y=rounded(falls),
@@ -67,7 +91,7 @@ def floor_figure() -> go.Figure:
     widths = [row["kernels"] for row in records[0].metrics["rows"]]
     figure.add_scatter(
         x=widths,
-        y=rounded([min(100.0, 100 * (taps - 1) / (s - 1)) for s in widths]),
+        y=rounded([_most(width, taps) for width in widths]),
         name="no descent can do more",
         mode="lines",
         line={"color": "gray", "dash": "dash"},
@@ -76,3 +100,22 @@ def floor_figure() -> go.Figure:
     figure.update_yaxes(title_text="L_CS below the white value, %", type="log")
     alt = "Largest fall of L_CS at fixed kernel norms, in per cent of the white value, against S. "
     return finish(figure, height=400, alt=alt + "; ".join(said) + ", all below the proven limit.")
+
+
+def _most(kernels: int, taps: int) -> float:
+    """The proven limit: no L_CS at fixed norms lies further below the white value, in per cent."""
+    return min(100.0, 100 * (taps - 1) / (kernels - 1))
+
+
+def _recorded(
+    experiment: str, rows: Sequence[DescentSettings] | Sequence[FloorSettings], folder: Path
+) -> list[Record[Any]]:
+    """The records of some settings, in their order."""
+    paths = [record_path(experiment, row, folder) for row in rows]
+    missing = [path.name for path in paths if not path.exists()]
+    if missing:
+        raise ValueError(
+            f"{', '.join(missing)} of {experiment} are not in {folder}; expected a record of each "
+            "of its settings: run `convsim run descent`"
+        )
+    return [read_record(path) for path in paths]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import plotly.graph_objects as go
@@ -11,17 +12,20 @@ from matplotlib.figure import Figure
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from convsim.evidence.overlap_tables import (
-    SIDES,
+from convsim.evidence.overlap_records import (
     TARGETS,
-    generalization,
-    last_overlap,
+    LayerOverlap,
+    last_measure,
     network_records,
+    overlaps_of,
     regularization_of,
     regularized_records,
     target_of,
 )
+from convsim.evidence.overlap_tables import generalization
 from convsim.evidence.training_figures import STYLES
+from convsim.evidence.training_tables import on_other_data
+from convsim.experiments.activations import SIDES
 from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded
 from convsim.neighborhoods.neighbors import Neighbors
@@ -63,9 +67,12 @@ def neighborhoods_picture(
 def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
     """Overlap from layer to layer, before and after the non-linearity, with its level of chance.
 
-    Error bars are 95 % intervals over queries.
+    Error bars are 95 % intervals over queries. Layers without an overlap, because their channels
+    are dead, are left out.
+
+    Raises:
+        ValueError: if nothing is recorded.
     """
-    records = network_records(folder)
     titles = [f"{state}, {side}" for state in ("trained", "untrained") for side in SIDES]
     figure = make_subplots(
         rows=2,
@@ -76,65 +83,78 @@ def depth_figure(*, folder: Path = RESULTS) -> go.Figure:
         horizontal_spacing=0.06,
     )
     said = []
+    records = network_records(folder)
     for record in records:
         condition = record.settings["run"]["condition"]
-        layers = list(record.metrics["layers"].values())
-        color, dash = STYLES[condition]
+        row = 1 if record.settings["trained"] else 2
         for col, side in enumerate(SIDES, start=1):
-            found = [layer[side]["overlap"] for layer in layers]
-            panel = {"row": 1 if record.settings["trained"] else 2, "col": col}
-            first = panel == {"row": 1, "col": 1}
-            figure.add_scatter(
-                x=list(range(1, len(layers) + 1)),
-                y=rounded([one["mean"] for one in found]),
-                error_y={
-                    "type": "data",
-                    "array": rounded([one["high"] - one["mean"] for one in found]),
-                    "arrayminus": rounded([one["mean"] - one["low"] for one in found]),
-                },
-                name=condition,
-                legendgroup=condition,
-                showlegend=first,
-                line={"color": color, "dash": dash},
-                **panel,
-            )
-            said.append(
-                f"{condition} {titles[2 * panel['row'] + col - 3]}: "
-                + ", ".join(f"{one['mean']:.3f}" for one in found)
-            )
-            if condition == "baseline":
-                figure.add_scatter(
-                    x=list(range(1, len(layers) + 1)),
-                    y=rounded([layer[side]["overlap_chance"] for layer in layers]),
-                    name="by chance",
-                    legendgroup="chance",
-                    showlegend=first,
-                    mode="lines",
-                    line={"color": "gray", "dash": "dot"},
-                    **panel,
-                )
+            layers = overlaps_of(record, side)
+            panel = {"row": row, "col": col, "showlegend": row == col == 1}
+            _draw_overlaps(figure, condition, layers, panel)
+            means = ", ".join(f"{layer.mean:.3f}" for layer in layers.values())
+            said.append(f"{condition} {titles[2 * row + col - 3]}: {means}")
     figure.update_annotations(font_size=12)  # two titles side by side on a phone
     figure.update_xaxes(dtick=1)
     figure.update_xaxes(title_text="layer", row=2)
     figure.update_yaxes(title_text="overlap", col=1, rangemode="tozero")
-    return finish(figure, height=560, alt="Overlap by layer. " + "; ".join(said) + ".")
+    return finish(
+        figure, height=560, alt=f"Overlap by layer{on_other_data(records)}. {'; '.join(said)}."
+    )
+
+
+def _draw_overlaps(
+    figure: go.Figure, condition: str, layers: Mapping[int, LayerOverlap], panel: Mapping[str, Any]
+) -> None:
+    """A line with error bars; the baseline has the level of chance beside it."""
+    color, dash = STYLES[condition]
+    figure.add_scatter(
+        x=list(layers),
+        y=rounded([layer.mean for layer in layers.values()]),
+        error_y={
+            "type": "data",
+            "array": rounded([layer.high - layer.mean for layer in layers.values()]),
+            "arrayminus": rounded([layer.mean - layer.low for layer in layers.values()]),
+        },
+        name=condition,
+        legendgroup=condition,
+        line={"color": color, "dash": dash},
+        **panel,
+    )
+    if condition == "baseline":
+        chances = {n: at for n, layer in layers.items() if (at := layer.chance) is not None}
+        figure.add_scatter(
+            x=list(chances),
+            y=rounded(list(chances.values())),
+            name="by chance",
+            legendgroup="chance",
+            mode="lines",
+            line={"color": "gray", "dash": "dot"},
+            **panel,
+        )
 
 
 def generalization_figure(*, side: str = "after", folder: Path = RESULTS) -> go.Figure:
-    """Every regularised network: last-layer overlap against each of ``TARGETS``."""
-    records = regularized_records(folder)
+    """Every regularised network: last-layer overlap against each of ``TARGETS``.
+
+    Networks without an overlap, because the channels of their last layer are dead, are left out.
+
+    Raises:
+        ValueError: if nothing is recorded, or the side is unknown.
+    """
+    overlaps = [(record, last_measure(record, side)) for record in regularized_records(folder)]
+    points = [(record, overlap) for record, overlap in overlaps if overlap is not None]
     titles = [words.partition(",")[0] for words in TARGETS.values()]
     figure = make_subplots(
         rows=len(TARGETS), subplot_titles=titles, shared_xaxes=True, vertical_spacing=0.07
     )
-    cells = sorted({regularization_of(record) for record in records})
+    cells = sorted({regularization_of(record) for record, _ in points})
     dropouts = sorted({dropout for dropout, _ in cells})
     for row, target in enumerate(TARGETS, start=1):
         for dropout, decay in cells:
-            runs = [record for record in records if regularization_of(record) == (dropout, decay)]
+            runs = [point for point in points if regularization_of(point[0]) == (dropout, decay)]
             figure.add_scatter(
-                x=rounded([last_overlap(run, side) for run in runs]),
-                y=rounded([target_of(run, target) for run in runs]),
+                x=rounded([overlap for _, overlap in runs]),
+                y=rounded([target_of(record, target) for record, _ in runs]),
                 mode="markers",
                 name=f"dropout {dropout:g}" + (" and decay" if decay else ""),
                 legendgroup=f"{dropout}, {decay}",
@@ -153,9 +173,10 @@ def generalization_figure(*, side: str = "after", folder: Path = RESULTS) -> go.
         f"{words}: {generalization(target, side=side, folder=folder)}"
         for target, words in TARGETS.items()
     )
+    networks = f"{len(points)} networks{on_other_data(record for record, _ in points)}"
     return finish(
         figure,
         height=760,
-        alt=f"{len(records)} networks, overlap in the last layer {side} the non-linearity "
-        f"against three measures of error, with Spearman's rank correlations. {said}.",
+        alt=f"{networks}, overlap in the last layer {side} the non-linearity against three "
+        f"measures of error, with Spearman's rank correlations. {said}.",
     )

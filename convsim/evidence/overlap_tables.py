@@ -2,107 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import fmean
 
-import numpy as np
-from scipy import stats
-
-from convsim.evidence.training_tables import data_rank, distinct, mean_std
+from convsim.evidence.overlap_records import (
+    TARGETS,
+    Network,
+    Regularized,
+    last_measure,
+    network_records,
+    regularization_of,
+    regularized_records,
+    target_of,
+)
+from convsim.evidence.statistics import (
+    UNDEFINED,
+    Correlation,
+    distinct,
+    less_group_means,
+    mean_std,
+    spearman,
+)
+from convsim.evidence.training_tables import network, on_other_data
 from convsim.experiments.activations import SIDES
-from convsim.experiments.cifar10 import CONDITIONS, TrainingSettings
-from convsim.experiments.overlap import NETWORKS, REGULARIZED, RegularizedSettings
-from convsim.experiments.record import RESULTS, Record, read_records, restored
+from convsim.experiments.record import RESULTS
 from convsim.table import Table
 
-TARGETS = {
-    "test_error": "test error",
-    "gap": "generalisation gap, test error less training error",
-    "train_error": "training error",
-}
-UNDEFINED = "undefined"
-
-
-@dataclass(frozen=True)
-class Correlation:
-    """Spearman's rank correlation of two measures over networks, two-sided.
-
-    Attributes:
-        rho: the coefficient.
-        low: lower end of its 95 % bootstrap interval over networks, by percentiles.
-        high: upper end.
-        p: share of permutations at least as far from 0, from 9,999 drawn ones.
-        n: number of networks.
-    """
-
-    rho: float
-    low: float
-    high: float
-    p: float
-    n: int
-
-    def __str__(self) -> str:
-        return (
-            f"ρ = {self.rho:+.2f} [{self.low:+.2f} to {self.high:+.2f}], p = {self.p:.2g}, "
-            f"n = {self.n}"
-        )
-
-
-def network_records(folder: Path = RESULTS) -> list[Record]:
-    """The neighbourhoods of the networks of one sweep of Table 5, trained ones first.
-
-    It is the one with the most epochs, CIFAR-10 preferred to a copy of it and that to the digits.
-
-    Raises:
-        ValueError: if nothing is recorded.
-    """
-    records = read_records(NETWORKS, folder)
-    if not records:
-        raise ValueError(
-            f"no neighbourhoods are recorded in {folder}; expected records of overlap: run "
-            "`convsim run overlap`"
-        )
-    sweeps: dict[tuple[str, int, int], list[Record]] = {}
-    for record in records:
-        run = restored(TrainingSettings, record.settings["run"])
-        sweeps.setdefault((run.data, run.epochs, run.loop), []).append(record)
-    best = max(sweeps, key=lambda sweep: (data_rank(sweep[0]), *sweep[1:]))
-    conditions = list(CONDITIONS)
-    return sorted(
-        sweeps[best],
-        key=lambda record: (
-            not record.settings["trained"],
-            conditions.index(record.settings["run"]["condition"]),
-        ),
-    )
-
-
-def regularized_records(folder: Path = RESULTS) -> list[Record]:
-    """The networks with dropout and weight decay, from the weakest to the strongest.
-
-    Data are chosen as by :func:`network_records`. Of two versions of the training loop the one
-    with more networks counts, and if both have as many, the newer one.
-
-    Raises:
-        ValueError: if nothing is recorded.
-    """
-    records = read_records(REGULARIZED, folder)
-    if not records:
-        raise ValueError(
-            f"no regularised networks are recorded in {folder}; expected records of overlap: run "
-            "`convsim run overlap`"
-        )
-    plans: dict[tuple[str, int], list[Record]] = {}
-    for record in records:
-        settings = restored(RegularizedSettings, record.settings)
-        plans.setdefault((settings.data, settings.loop), []).append(record)
-    best = max(plans, key=lambda key: (data_rank(key[0]), len(plans[key]), key[1]))
-    return sorted(
-        plans[best],
-        key=lambda record: (*regularization_of(record), record.settings["seed"]),
-    )
+__all__ = ["TARGETS"]  # and all that stands below
 
 
 def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
@@ -111,8 +37,16 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
     Args:
         trained: the networks after their training, or as they were initialised.
         folder: where the records lie.
+
+    Raises:
+        ValueError: if there are no such networks.
     """
     records = [r for r in network_records(folder) if r.settings["trained"] == trained]
+    if not records:
+        raise ValueError(
+            f"no {'trained' if trained else 'untrained'} network is recorded in {folder}; expected "
+            "one: run `convsim run overlap`"
+        )
     rows = []
     for record in records:
         for number, layer in enumerate(record.metrics["layers"].values(), start=1):
@@ -122,11 +56,14 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
                     str(number),
                     f"{layer['weights']['similarity']:.3g}",
                     f"{layer['weights']['normalized']:.2f}",
-                    _two_digits(layer["cosine"]),
-                    _two_digits(layer["cosine_without_mean"]),
-                    *(_three_digits(layer[side]["overlap"]["mean"]) for side in SIDES),
+                    _fixed(layer["cosine"], 2),
+                    _fixed(layer["cosine_without_mean"], 2),
+                    _fixed(layer["before"]["overlap"]["mean"], 3),
+                    _fixed(layer["after"]["overlap"]["mean"], 3),
                 )
             )
+    name = network(records[0].settings["run"]["width"])
+    when = f"{'after' if trained else 'before'} training{on_other_data(records)}"
     return Table(
         columns=(
             *(("", "condition"), ("", "layer")),
@@ -135,14 +72,17 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
             *(("overlap", side) for side in SIDES),
         ),
         rows=tuple(rows),
-        caption=f"CNN1 {'after' if trained else 'before'} training: weights, feature maps, "
-        "neighbourhoods.",
+        caption=f"{name} {when}: weights, feature maps, neighbourhoods.",
         source=_provenance(records),
     )
 
 
 def regularized_table(*, folder: Path = RESULTS) -> Table:
-    """Errors and last-layer neighbourhoods for each strength of dropout and weight decay."""
+    """Errors and last-layer neighbourhoods for each strength of dropout and weight decay.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
     records = regularized_records(folder)
     rows = []
     for cell in sorted({regularization_of(record) for record in records}):
@@ -150,21 +90,25 @@ def regularized_table(*, folder: Path = RESULTS) -> Table:
         rows.append(
             (
                 *(f"{strength:g}" for strength in cell),
-                *(mean_std([run.metrics[part] for run in runs], 1) for part in _ERRORS),
-                *(mean_std([last_overlap(run, side) for run in runs], 3) for side in SIDES),
-                mean_std([run.metrics["after"]["neighbors"]["mean"] for run in runs], 2),
+                *(
+                    mean_std([target_of(run, part) for run in runs], 1)
+                    for part in ("train_error", "test_error")
+                ),
+                *(_mean_std((last_measure(run, side) for run in runs), 3) for side in SIDES),
+                _mean_std((last_measure(run, "after", "neighbors") for run in runs), 2),
                 str(len(runs)),
             )
         )
     return Table(
         columns=(
             *(("", "dropout"), ("", "weight decay")),
-            *(("error, %", words) for words in _ERRORS.values()),
+            *(("error, %", "training"), ("error, %", "test")),
             *(("last layer's overlap", side) for side in SIDES),
             *(("", "neighbours"), ("", "n")),
         ),
         rows=tuple(rows),
-        caption="Dropout and weight decay; overlap before and after the non-linearity.",
+        caption=f"Dropout and weight decay{on_other_data(records)}; overlap before and after the "
+        "non-linearity.",
         source=f"{_provenance(records)} Mean ± std over n seeds.",
     )
 
@@ -187,98 +131,31 @@ def generalization(
         folder: where the records lie.
 
     Raises:
-        ValueError: for an unknown target, or if nothing is recorded.
+        ValueError: for an unknown target, measure or side, or if nothing is recorded.
     """
-    records = regularized_records(folder)
-    x = [record.metrics[side][measure]["mean"] for record in records]
-    y = [target_of(record, target) for record in records]
+    pairs = [
+        (regularization_of(record)[0], value, target_of(record, target))
+        for record in regularized_records(folder)
+        if (value := last_measure(record, side, measure)) is not None
+    ]
+    x, y = ([pair[column] for pair in pairs] for column in (1, 2))
     if within:
-        groups = [regularization_of(record)[0] for record in records]
-        x, y = (_less_group_means(values, groups) for values in (x, y))
+        dropouts = [dropout for dropout, _, _ in pairs]
+        x, y = (less_group_means(values, dropouts) for values in (x, y))
     return spearman(x, y)
 
 
-def _less_group_means(values: Sequence[float], groups: Sequence[float]) -> list[float]:
-    means = {
-        group: fmean(v for v, g in zip(values, groups, strict=True) if g == group)
-        for group in set(groups)
-    }
-    return [value - means[group] for value, group in zip(values, groups, strict=True)]
+def _mean_std(values: Iterable[float | None], digits: int) -> str:
+    """Mean ± std of the values that are defined."""
+    defined = [value for value in values if value is not None]
+    return mean_std(defined, digits) if defined else UNDEFINED
 
 
-def target_of(record: Record, target: str) -> float:
-    """One of ``TARGETS`` of a network, in per cent."""
-    if target not in TARGETS:
-        raise ValueError(f"target is {target!r}; expected one of {', '.join(TARGETS)}")
-    if target == "gap":
-        return float(record.metrics["test_error"] - record.metrics["train_error"])
-    return float(record.metrics[target])
+def _fixed(value: float | None, digits: int) -> str:
+    return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
-def spearman(x: Sequence[float], y: Sequence[float], *, seed: int = 0) -> Correlation:
-    """Spearman's ρ of paired values, with a bootstrap interval and a permutation test.
-
-    Raises:
-        ValueError: for fewer than four pairs, or if all values of one side are equal.
-    """
-    if len(x) != len(y) or len(x) < 4 or len(set(x)) == 1 or len(set(y)) == 1:
-        raise ValueError(
-            f"got {len(x)} and {len(y)} values; expected at least four pairs that are not all equal"
-        )
-
-    generator = np.random.default_rng(seed)
-    data = np.array(x, float), np.array(y, float)
-    resampled = stats.bootstrap(
-        data, _rho, paired=True, n_resamples=2000, method="percentile", random_state=generator
-    ).confidence_interval
-    tested = stats.permutation_test(
-        data,
-        _rho,
-        permutation_type="pairings",
-        n_resamples=9999,
-        vectorized=True,
-        random_state=generator,
-    )
-    return Correlation(
-        float(_rho(*data)),
-        float(resampled.low),
-        float(resampled.high),
-        float(tested.pvalue),
-        len(x),
-    )
-
-
-def _rho(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
-    """Spearman's ρ of many pairs of samples: Pearson's coefficient of their ranks."""
-    ranks = [stats.rankdata(side, axis=axis) for side in (x, y)]
-    a, b = (side - side.mean(axis=axis, keepdims=True) for side in ranks)
-    size = np.sqrt((a * a).sum(axis) * (b * b).sum(axis))
-    # A resample can hold one pair many times; a constant has no rank correlation.
-    return (a * b).sum(axis) / np.where(size > 0, size, 1)
-
-
-_ERRORS = {"train_error": "training", "test_error": "test"}
-
-
-def regularization_of(record: Record) -> tuple[float, float]:
-    """Dropout and weight decay of a run."""
-    return record.settings["dropout"], record.settings["weight_decay"]
-
-
-def last_overlap(record: Record, side: str) -> float:
-    """Mean overlap in the last layer, before or after the non-linearity."""
-    return float(record.metrics[side]["overlap"]["mean"])
-
-
-def _two_digits(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.2f}"
-
-
-def _three_digits(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.3f}"
-
-
-def _provenance(records: Sequence[Record]) -> str:
+def _provenance(records: Sequence[Network] | Sequence[Regularized]) -> str:
     """Where the numbers come from, in a line."""
     settings = [record.settings for record in records]
     trainings = [s.get("run", s) for s in settings]

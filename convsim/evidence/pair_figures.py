@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import plotly.graph_objects as go
 
 from convsim.evidence.pair_tables import pair_records, row_name
+from convsim.evidence.statistics import distinct
+from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded, stacked
 
 
-def descent_figure(table: str) -> go.Figure:
-    """Medians over episodes along the descent: loss, ⟨F1, F2⟩² and |cos(F1, F2)|."""
-    panels = {
-        "loss": "loss, relative",
-        "similarity": "⟨F₁, F₂⟩², relative",
-        "cosine": "|cos(F₁, F₂)|",
-    }
-    figure = stacked(list(panels.values()))
-    for number, record in enumerate(pair_records(table)):
+def descent_figure(table: str, *, folder: Path = RESULTS) -> go.Figure:
+    """Medians over episodes along the descent: loss, ⟨F1, F2⟩² and |cos(F1, F2)|.
+
+    Raises:
+        ValueError: as :func:`convsim.evidence.pair_tables.pair_records`.
+    """
+    records = pair_records(table, folder)
+    figure = stacked(["loss, relative", "⟨F₁, F₂⟩², relative", "|cos(F₁, F₂)|"])
+    ends = []
+    for number, record in enumerate(records):
         curve = record.metrics["curve"]
         taps, optimizer = row_name(record)
-        for panel, key in enumerate(panels, start=1):
+        cosine = curve["cosine"]
+        ends.append(f"N = {taps} {optimizer} {cosine[0]:.2f} to {cosine[-1]:.2f}")
+        for panel, values in enumerate((curve["loss"], curve["similarity"], cosine), start=1):
             figure.add_scatter(
                 x=curve["step"],
-                y=[max(value, 1e-16) for value in curve[key]],
+                y=[max(value, 1e-16) for value in values],
                 name=f"N = {taps}, {optimizer}",
                 legendgroup=str(number),
                 showlegend=panel == 1,
@@ -33,32 +40,35 @@ def descent_figure(table: str) -> go.Figure:
     figure.update_yaxes(type="log", exponentformat="power", row=1)
     figure.update_yaxes(type="log", exponentformat="power", row=2)
     figure.update_yaxes(range=[0, 0.7], row=3)
-    ends = ", ".join(
-        f"N = {r.settings['taps']} {r.settings['optimizer']} "
-        f"{r.metrics['curve']['cosine'][0]:.2f} to {r.metrics['curve']['cosine'][-1]:.2f}"
-        for r in pair_records(table)
-    )
     return finish(
         figure,
         height=620,
-        alt="Three stacked line charts over the steps of the descent, medians of 1000 episodes: "
-        f"the loss, the squared inner product of the feature maps, and |cos|. |cos|: {ends}.",
+        alt="Three stacked line charts over the steps of the descent, medians of "
+        f"{distinct(record.settings['episodes'] for record in records)} episodes: the loss, the "
+        f"squared inner product of the feature maps, and |cos|. |cos|: {', '.join(ends)}.",
     )
 
 
-def cosine_figure() -> go.Figure:
-    """|cos(F1, F2)| before and after each descent, Table 1's loss above Table 2's."""
+def cosine_figure(*, folder: Path = RESULTS) -> go.Figure:
+    """|cos(F1, F2)| before and after each descent, Table 1's loss above Table 2's.
+
+    A row whose episodes all diverged has no cosine and is left out.
+
+    Raises:
+        ValueError: as :func:`convsim.evidence.pair_tables.pair_records`.
+    """
     figure = go.Figure()
     described = []
+    named = set()
     for table, label in (("table2", "L_CS"), ("table1", "⟨K₁, K₂⟩²")):
-        for record in reversed(pair_records(table)):
+        for record in reversed(pair_records(table, folder)):
+            start, end = record.metrics["cosine_before"], record.metrics["cosine_after"]
+            if start is None or end is None:
+                continue
+            before, after = start["mean"], end["mean"]
             taps, optimizer = row_name(record)
             row = f"{label}, N = {taps}, {optimizer}"
-            before, after = (
-                record.metrics[f"cosine_{when}"]["mean"] for when in ("before", "after")
-            )
             described.append(f"{row} {before:.2f} to {after:.2f}")
-            first = len(described) == 1
             figure.add_scatter(
                 x=rounded([before, after]),
                 y=[row, row],
@@ -67,11 +77,12 @@ def cosine_figure() -> go.Figure:
                 marker={"symbol": ["circle-open", "circle"], "size": 11},
                 name="minimising " + label,
                 legendgroup=label,
-                showlegend=first or len(described) == 7,
+                showlegend=label not in named,
                 hovertemplate="%{x:.3f}"
                 + f"<br>fell in {record.metrics['cosine_fell_percent']:.0f} %"
                 "<extra></extra>",
             )
+            named.add(label)
     figure.update_xaxes(title_text="mean |cos(F₁, F₂)|: open before, filled after", range=[0, 0.7])
     return finish(
         figure,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from convsim.evidence.statistics import distinct, spread
 from convsim.experiments import paper
-from convsim.experiments.pairs import TABLES
+from convsim.experiments.pairs import TABLES, PairMetrics, Summary
 from convsim.experiments.record import RESULTS, Record, read_record, record_path
 from convsim.table import Table
 
+Pairs = Record[PairMetrics]
 
-def pair_records(table: str, folder: Path = RESULTS) -> list[Record]:
+
+def pair_records(table: str, folder: Path = RESULTS) -> list[Pairs]:
     """The records of ``"table1"``, ``"table2"``, ``"table3"`` or ``"table6"``, row by row.
 
     Raises:
@@ -29,19 +32,24 @@ def pair_records(table: str, folder: Path = RESULTS) -> list[Record]:
     return [read_record(path) for path in paths]
 
 
-def pairs_table(table: str) -> Table:
-    """Paper beside ours: correlation, reduction frequency and decrease, row by row."""
+def pairs_table(table: str, *, folder: Path = RESULTS) -> Table:
+    """Paper beside ours: correlation, reduction frequency and decrease, row by row.
+
+    Raises:
+        ValueError: as :func:`convsim.evidence.pair_tables.pair_records`.
+    """
+    records = pair_records(table, folder)
     rows = []
-    for record, printed in zip(pair_records(table), paper.PAIRS[paper_key(table)], strict=True):
+    for record, printed in zip(records, paper.PAIRS[paper_key(table)], strict=True):
         ours = record.metrics
         rows.append(
             (
                 *row_name(record),
-                _spread(*printed.correlation),
+                spread(*printed.correlation),
                 _mean_std(ours["correlation"]),
                 f"{printed.reduced_percent:.1f}",
                 f"{ours['reduced_percent']:.1f}",
-                _spread(*printed.decrease_percent),
+                spread(*printed.decrease_percent),
                 _mean_std(ours["decrease_percent"]),
                 _median(ours["increase_percent"]),
                 str(ours["diverged"]),
@@ -59,26 +67,35 @@ def pairs_table(table: str) -> Table:
         ),
         rows=tuple(rows),
         caption=f"Minimising {loss}, feature maps with {padding} padding; mean ± std of episodes.",
-        source=_provenance(pair_records(table)),
+        source=_provenance(records),
     )
 
 
-def largest_difference(table: str) -> dict[str, float]:
-    """How far the worst row lies from the paper: mean correlation, and reduction in points."""
-    differences = [
-        (
-            abs(record.metrics["correlation"]["mean"] - printed.correlation[0]),
-            abs(record.metrics["reduced_percent"] - printed.reduced_percent),
-        )
-        for record, printed in zip(pair_records(table), paper.PAIRS[paper_key(table)], strict=True)
-    ]
-    correlation, reduced = (max(column) for column in zip(*differences, strict=True))
+def largest_difference(table: str, *, folder: Path = RESULTS) -> dict[str, float]:
+    """How far the worst row lies from the paper: mean correlation, and reduction in points.
+
+    A row without a correlation, because every episode diverged, counts in the reduction only.
+
+    Raises:
+        ValueError: as :func:`convsim.evidence.pair_tables.pair_records`.
+    """
+    rows = zip(pair_records(table, folder), paper.PAIRS[paper_key(table)], strict=True)
+    correlation, reduced = 0.0, 0.0
+    for record, printed in rows:
+        ours = record.metrics["correlation"]
+        if ours is not None:
+            correlation = max(correlation, abs(ours["mean"] - printed.correlation[0]))
+        reduced = max(reduced, abs(record.metrics["reduced_percent"] - printed.reduced_percent))
     return {"correlation": round(correlation, 2), "reduced_percent": round(reduced, 1)}
 
 
-def cosine_table(*tables: str) -> Table:
-    """What the printed tables leave out: |cos(F1, F2)| and the kernels' norms, before and after."""
-    records = [record for table in tables for record in pair_records(table)]
+def cosine_table(*tables: str, folder: Path = RESULTS) -> Table:
+    """What the printed tables leave out: |cos(F1, F2)| and the kernels' norms, before and after.
+
+    Raises:
+        ValueError: as :func:`convsim.evidence.pair_tables.pair_records`.
+    """
+    records = [record for table in tables for record in pair_records(table, folder)]
     rows = []
     for record in records:
         ours = record.metrics
@@ -111,35 +128,36 @@ def cosine_table(*tables: str) -> Table:
 
 
 def paper_key(table: str) -> str:
+    """Tables 2 and 3 are two views of one experiment."""
     return "table2" if table == "table3" else table
 
 
-def row_name(record: Record) -> tuple[str, str]:
+def row_name(record: Pairs) -> tuple[str, str]:
     """The two settings that name a row: number of taps and optimiser."""
     return str(record.settings["taps"]), record.settings["optimizer"]
 
 
-def _spread(mean: float, std: float) -> str:
-    return f"{mean:.2f} ± {std:.2f}"
+def is_recorded(table: str, folder: Path = RESULTS) -> bool:
+    """Whether :func:`pair_records` finds every row of a table."""
+    return all(record_path("pairs", row, folder).exists() for row in TABLES[table])
 
 
-def _mean_std(summary: Mapping[str, float] | None) -> str:
-    return "none" if summary is None else _spread(summary["mean"], summary["std"])
+def _mean_std(summary: Summary | None) -> str:
+    return "none" if summary is None else spread(summary["mean"], summary["std"])
 
 
-def _median(summary: Mapping[str, float] | None) -> str:
+def _median(summary: Summary | None) -> str:
     return "none" if summary is None else f"{summary['q50']:.3g}"
 
 
-def _provenance(records: Sequence[Record]) -> str:
+def _provenance(records: Sequence[Pairs]) -> str:
     """One line on where a table's numbers come from."""
-    hardware = ", ".join(sorted({record.hardware for record in records}))
-    torch_versions = ", ".join(sorted({record.versions["torch"] for record in records}))
-    seconds = sum(record.seconds for record in records)
-    episodes = {record.settings["episodes"] for record in records}
-    n = ", ".join(map(str, sorted(episodes)))
     return (
-        f"Paper: Belmekki et al. (2024). Ours: n = {n} episodes a row, "
-        f"seed {records[0].settings['seed']}, synthetic data, float64; {hardware}; torch "
-        f"{torch_versions}; {seconds:.0f} s in all; recorded {records[0].started[:10]}."
+        f"Paper: Belmekki et al. (2024). Ours: n = "
+        f"{distinct(record.settings['episodes'] for record in records)} episodes a row, seed "
+        f"{distinct(record.settings['seed'] for record in records)}, synthetic data, float64; "
+        f"{distinct(record.hardware for record in records)}; torch "
+        f"{distinct(record.versions['torch'] for record in records)}; "
+        f"{sum(record.seconds for record in records):.0f} s in all; recorded "
+        f"{max(record.started for record in records)[:10]}."
     )

@@ -32,13 +32,13 @@ TRAININGS = ("table5", "table5choice", "overlapregularized")
 """Experiments whose oldest records do not say that they had version 1 of the training loop."""
 
 
-def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record]]]:
+def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record[Any]]]]:
     """Every record in ``folder`` with its file's name, by experiment, in the order of the book.
 
     Raises:
         ValueError: if there is none, or if an experiment is not one of ``EXPERIMENTS``.
     """
-    found: dict[str, list[tuple[str, Record]]] = {name: [] for name in EXPERIMENTS}
+    found: dict[str, list[tuple[str, Record[Any]]]] = {name: [] for name in EXPERIMENTS}
     for path in sorted(folder.glob("*.json")):
         record = read_record(path)
         if record.experiment not in found:
@@ -86,7 +86,7 @@ def record_tables(folder: Path = RESULTS) -> list[Table]:
     return [_record_table(name, named) for name, named in all_records(folder).items()]
 
 
-def _record_table(name: str, named: Sequence[tuple[str, Record]]) -> Table:
+def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
     described = [_describe(record) for _, record in named]
     keys = list(dict.fromkeys(key for description in described for key in description))
     values = {key: [description.get(key, "") for description in described] for key in keys}
@@ -101,7 +101,7 @@ def _record_table(name: str, named: Sequence[tuple[str, Record]]) -> Table:
     )
 
 
-def _describe(record: Record) -> dict[str, str]:
+def _describe(record: Record[Any]) -> dict[str, str]:
     """A record in words: its settings, then where, when and how it was made."""
     commit = record.commit or "outside git"
     versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())

@@ -6,41 +6,29 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Any
 
 import plotly.graph_objects as go
 from PIL import ImageColor
 from plotly.subplots import make_subplots
 
+from convsim.evidence.statistics import best_test, interval, paired_differences
 from convsim.evidence.training_tables import (
-    CONTRASTS,
     NETWORKS,
-    best_test,
-    interval,
-    paired_differences,
+    Training,
+    network,
+    on_other_data,
     runs_of,
+    sweep_of_width,
     sweep_records,
 )
-from convsim.experiments.record import RESULTS, Record
+from convsim.experiments.conditions import CONDITIONS, CONTRASTS
+from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded
 
 PAPER = ("baseline", "init", "regularise")
-# Condition: colour and dash. Related conditions share a colour; no two share a dash, for readers
-# and printers who see no colours.
-STYLES = {
-    "baseline": (COLORS[0], "solid"),
-    "init": (COLORS[1], "12px,3px"),
-    "regularise": (COLORS[2], "9px,3px,2px,3px,2px,3px"),
-    "scale": (COLORS[1], "5px,5px"),
-    "scale-free": (COLORS[3], "2px,3px"),
-    "both": (COLORS[3], "9px,3px,2px,3px"),
-    "decay": (COLORS[2], "5px,2px"),
-    "learning-rate": (COLORS[0], "16px,4px"),
-    "random-bands": (COLORS[4], "20px,3px"),
-    "same-band": (COLORS[5], "3px,3px"),
-    "balanced-bands": (COLORS[4], "14px,3px,3px,3px"),
-    "random-bands-rate": (COLORS[0], "7px,7px"),
-    "random-bands-scale": (COLORS[1], "3px,6px"),
-}
+STYLES = {name: (COLORS[condition.color], condition.dash) for name, condition in CONDITIONS.items()}
+"""Colour and dash of each condition."""
 QUANTITIES = {
     "test_accuracy": "test accuracy, %",
     "train_accuracy": "training accuracy, %",
@@ -84,67 +72,82 @@ def epochs_figure(
         rows=len(panels),
         shared_xaxes=True,
         vertical_spacing=0.28 / (len(panels) + 2),
-        subplot_titles=[f"{NETWORKS[width]}: {QUANTITIES[quantity]}" for width, quantity in panels],
+        subplot_titles=[f"{network(width)}: {QUANTITIES[quantity]}" for width, quantity in panels],
     )
     named: set[str] = set()
     said = []
     for row, (width, quantity) in enumerate(panels, start=1):
-        for condition, (color, dash) in STYLES.items():
+        for condition in STYLES:
             runs = runs_of(records, condition, width)
             if not runs:
                 continue
-            histories = [_history(run, quantity) for run in runs]
-            mean = [fmean(values) for values in zip(*histories, strict=True)]
-            common = {
-                "x": list(range(1, len(mean) + 1)),
+            options = {
                 "legendgroup": condition,
                 "visible": True if condition in shown else "legendonly",
+                "row": row,
+                "col": 1,
             }
-            if len(runs) > 1:
-                spread = [stdev(values) for values in zip(*histories, strict=True)]
-                for sign, fill in ((1, None), (-1, "tonexty")):
-                    edge = [m + sign * s for m, s in zip(mean, spread, strict=True)]
-                    figure.add_scatter(
-                        y=rounded(edge),
-                        mode="lines",
-                        line={"width": 0, "color": color},
-                        fill=fill,
-                        fillcolor=f"rgba{(*ImageColor.getrgb(color), 0.2)}",
-                        showlegend=False,
-                        hoverinfo="skip",
-                        row=row,
-                        col=1,
-                        **common,
-                    )
-            figure.add_scatter(
-                y=rounded(mean),
-                name=condition,
-                mode="lines",
-                showlegend=condition not in named,
-                line={"color": color, "dash": dash},
-                row=row,
-                col=1,
-                **common,
-            )
+            histories = [_history(run, quantity) for run in runs]
+            last = _draw(figure, condition, histories, condition not in named, options)
             named.add(condition)
-            said.append(f"{NETWORKS[width]} {condition} {QUANTITIES[quantity]}: {mean[-1]:.3g}")
+            said.append(f"{network(width)} {condition} {QUANTITIES[quantity]}: {last:.3g}")
         if quantity in _LOGARITHMIC:
             figure.update_yaxes(type="log", exponentformat="power", row=row)
     figure.update_xaxes(title_text="epoch", row=len(panels))
     return finish(
         figure,
         height=110 + 230 * len(panels),
-        alt="Lines over the epochs, one a condition. At the end: " + "; ".join(said) + ".",
+        alt=f"Lines over the epochs{on_other_data(records)}, one a condition. At the end: "
+        + "; ".join(said)
+        + ".",
     )
 
 
+def _draw(
+    figure: go.Figure,
+    condition: str,
+    histories: Sequence[Sequence[float]],
+    named: bool,
+    options: dict[str, Any],
+) -> float:
+    """Draw the mean of some histories in a band of one deviation; return where the mean ends."""
+    color, dash = STYLES[condition]
+    mean = [fmean(values) for values in zip(*histories, strict=True)]
+    options = {"x": list(range(1, len(mean) + 1)), "mode": "lines", **options}
+    if len(histories) > 1:
+        spread = [stdev(values) for values in zip(*histories, strict=True)]
+        for sign, fill in ((1, None), (-1, "tonexty")):
+            figure.add_scatter(
+                y=rounded([m + sign * s for m, s in zip(mean, spread, strict=True)]),
+                line={"width": 0, "color": color},
+                fill=fill,
+                fillcolor=f"rgba{(*ImageColor.getrgb(color), 0.2)}",
+                showlegend=False,
+                hoverinfo="skip",
+                **options,
+            )
+    figure.add_scatter(
+        y=rounded(mean),
+        name=condition,
+        showlegend=named,
+        line={"color": color, "dash": dash},
+        **options,
+    )
+    return mean[-1]
+
+
 def contrast_figure(width: int = 64, *, folder: Path = RESULTS) -> go.Figure:
-    """Differences between conditions in best test accuracy, with 95 % intervals over seeds."""
-    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
+    """Differences between conditions in best test accuracy, with 95 % intervals over seeds.
+
+    Raises:
+        ValueError: if no training of this width is recorded.
+    """
+    records = sweep_of_width(width, folder)
     figure = go.Figure()
     said = []
     for (first, second), question in reversed(CONTRASTS.items()):
-        differences = paired_differences(records, first, second, width, best_test)
+        runs, others = (runs_of(records, condition, width) for condition in (first, second))
+        differences = paired_differences(runs, others, best_test)
         if not differences:
             continue
         mean, bounds = fmean(differences), interval(differences)
@@ -167,22 +170,27 @@ def contrast_figure(width: int = 64, *, folder: Path = RESULTS) -> go.Figure:
     return finish(
         figure,
         height=110 + 42 * len(said),
-        alt="Differences of best test accuracy between conditions, in points: "
-        + "; ".join(reversed(said))
-        + ".",
+        alt=f"Differences of best test accuracy between conditions{on_other_data(records)}, in "
+        "points: " + "; ".join(reversed(said)) + ".",
     )
 
 
-def _history(run: Record, quantity: str) -> list[float]:
+def _history(run: Training, quantity: str) -> list[float]:
     """One number an epoch, made of the layers' where there is one for each."""
     epochs = run.metrics["epochs"]
-    rate = run.metrics["chosen"].get("lr", run.settings["learning_rate"])
-    values = epochs["norm" if quantity == "rate" else quantity]
-    if not isinstance(values, dict):
-        return list(values)
-    rows = zip(*values.values(), strict=True)
     if quantity == "rate":
-        return [rate * fmean(1 / norm**2 for norm in row[1:]) for row in rows]
+        rate = run.metrics["chosen"].get("lr", run.settings["learning_rate"])
+        norms = zip(*epochs["norm"].values(), strict=True)
+        return [rate * fmean(1 / norm**2 for norm in layers[1:]) for layers in norms]
     if quantity == "normalized":
-        return [fmean(row[1:]) for row in rows]
-    return [sum(row) if quantity == "similarity" else math.hypot(*row) for row in rows]
+        return [fmean(row[1:]) for row in zip(*epochs["normalized"].values(), strict=True)]
+    if quantity == "similarity":
+        return [sum(row) for row in zip(*epochs["similarity"].values(), strict=True)]
+    if quantity == "norm":
+        return [math.hypot(*row) for row in zip(*epochs["norm"].values(), strict=True)]
+    of_epochs = {
+        "loss": epochs["loss"],
+        "train_accuracy": epochs["train_accuracy"],
+        "test_accuracy": epochs["test_accuracy"],
+    }
+    return of_epochs[quantity]

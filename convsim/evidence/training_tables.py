@@ -4,51 +4,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
+from typing import Any
 
+from convsim.evidence.statistics import (
+    NOT_RECORDED,
+    UNDEFINED,
+    best_test,
+    distinct,
+    interval_in_words,
+    last_training,
+    mean_std,
+    paired_differences,
+)
 from convsim.experiments import paper
-from convsim.experiments.cifar10 import CONDITIONS, settings_of
+from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, settings_of
+from convsim.experiments.conditions import CONDITIONS, CONTRASTS
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
+Training = Record[TrainingMetrics]
 NETWORKS = {64: "CNN1", 128: "CNN2", 512: "width 512"}
-NOT_RECORDED = "not recorded"
-CONTRASTS = {
-    ("scale", "baseline"): "shrinking alone",
-    ("init", "scale"): "what Algorithm 1 adds to its shrinking",
-    ("scale-free", "baseline"): "lower similarity at unchanged scale",
-    ("both", "scale"): "lower similarity at Algorithm 1's scale",
-    ("both", "init"): "both, against Algorithm 1",
-    ("regularise", "baseline"): "Algorithm 2",
-    ("regularise", "decay"): "Algorithm 2, against weight decay to the same norm",
-    ("learning-rate", "baseline"): "a tuned learning rate alone",
-    ("init", "learning-rate"): "Algorithm 1, against a tuned learning rate",
-    ("random-bands", "baseline"): "narrow spectra, different by chance",
-    ("same-band", "baseline"): "narrow spectra, all alike",
-    ("balanced-bands", "baseline"): "narrow spectra, mean spectrum unchanged",
-    ("scale-free", "random-bands"): "what the descent adds to narrow spectra",
-    ("random-bands-rate", "learning-rate"): "narrow spectra at a tuned learning rate",
-    ("random-bands-scale", "scale"): "narrow spectra at Algorithm 1's scale",
-}
-"""Pairs of conditions, and the question that the difference of the two answers."""
 
 
-def sweep_records(folder: Path = RESULTS) -> list[Record]:
+def sweep_records(folder: Path = RESULTS) -> list[Training]:
     """The records of one sweep, the one that says most.
 
-    A sweep has one kind of data, number of epochs, precision and version of the training loop.
-    One with the paper's three conditions is preferred to one without, CIFAR-10 to a copy of it
-    and a copy to the digits, then more epochs to fewer, then the newer loop.
+    The runs of a sweep have all settings in common but condition, width and seed. A sweep with the
+    paper's three conditions is preferred to one without, CIFAR-10 to a copy of it and a copy to
+    other data, then more epochs to fewer, then the newer loop.
 
     Raises:
         ValueError: if nothing is recorded.
     """
-    sweeps: dict[tuple[str, int, int, str], list[Record]] = {}
+    sweeps: dict[TrainingSettings, list[Training]] = {}
     for record in read_records("table5", folder):
-        run = settings_of(record)
-        sweeps.setdefault((run.data, run.epochs, run.loop, run.precision), []).append(record)
+        shared = replace(settings_of(record), condition="baseline", width=64, seed=0)
+        sweeps.setdefault(shared, []).append(record)
     if not sweeps:
         raise ValueError(
             f"no training is recorded in {folder}; expected records of table5: run `convsim run "
@@ -56,12 +50,29 @@ def sweep_records(folder: Path = RESULTS) -> list[Record]:
         )
     wanted = {"baseline", "init", "regularise"}
 
-    def merit(key: tuple[str, int, int, str]) -> tuple[int, int, int, int, int]:
-        data, epochs, loop, _ = key
-        have = {record.settings["condition"] for record in sweeps[key]}
-        return len(wanted & have), data_rank(data), epochs, loop, len(sweeps[key])
+    def merit(shared: TrainingSettings) -> tuple[int, int, int, int, int]:
+        have = {record.settings["condition"] for record in sweeps[shared]}
+        rank, found = data_rank(shared.data), len(sweeps[shared])
+        return len(wanted & have), rank, shared.epochs, shared.loop, found
 
     return sweeps[max(sweeps, key=merit)]
+
+
+def sweep_of_width(width: int, folder: Path = RESULTS) -> list[Training]:
+    """The records of :func:`sweep_records` with networks of one width.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    records = sweep_records(folder)
+    found = [record for record in records if record.settings["width"] == width]
+    if not found:
+        widths = distinct([record.settings["width"] for record in records])
+        raise ValueError(
+            f"no training of width {width} is in the sweep in {folder}; expected {widths}: run "
+            f"`convsim run table5 --widths {width}`"
+        )
+    return found
 
 
 def data_rank(data: str) -> int:
@@ -69,7 +80,19 @@ def data_rank(data: str) -> int:
     return 2 if data == "CIFAR-10" else int(data.startswith("CIFAR-10"))
 
 
-def runs_of(records: Sequence[Record], condition: str, width: int = 64) -> list[Record]:
+def on_other_data(records: Iterable[Record[Any]]) -> str:
+    """``" on digits"`` and the like, if the records are not of CIFAR-10 or a copy of it."""
+    data = {record.settings.get("run", record.settings)["data"] for record in records}
+    other = [name for name in data if data_rank(name) == 0]
+    return f" on {distinct(other)}" if other else ""
+
+
+def network(width: int) -> str:
+    """The paper's name of a network, or its width."""
+    return NETWORKS.get(width, f"width {width}")
+
+
+def runs_of(records: Sequence[Training], condition: str, width: int = 64) -> list[Training]:
     """The runs of one condition and width that did not diverge, by seed."""
     found = [
         record
@@ -82,8 +105,13 @@ def runs_of(records: Sequence[Record], condition: str, width: int = 64) -> list[
 
 
 def accuracy_table(*, folder: Path = RESULTS) -> Table:
-    """Table 5: highest test accuracy, paper beside ours."""
+    """Table 5: highest test accuracy, paper beside ours; ours alone on other data than the paper's.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
     records = sweep_records(folder)
+    other = on_other_data(records)
     rows = []
     for (width, condition), printed in paper.ACCURACY.items():
         runs = runs_of(records, condition, width)
@@ -91,7 +119,7 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
             (
                 NETWORKS[width],
                 condition,
-                f"{printed:.2f}",
+                "–" if other else f"{printed:.2f}",
                 mean_std([run.metrics["top_test_accuracy"] for run in runs]),
                 mean_std([run.metrics["last_test_accuracy"] for run in runs]),
                 str(len(runs)),
@@ -104,34 +132,26 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
             *(("last epoch, %", "ours"), ("", "n")),
         ),
         rows=tuple(rows),
-        caption="Test accuracy: Table 5 of the paper, 100 epochs, beside ours.",
+        caption=f"Test accuracy{other}: Table 5 of the paper is on CIFAR-10."
+        if other
+        else "Test accuracy: Table 5 of the paper, 100 epochs, beside ours.",
         source=f"Paper: Belmekki et al. (2024). Ours: {provenance(records)}",
     )
 
 
 def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Every recorded condition: accuracies, weight norm, normalised similarity, feature maps."""
-    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
-    rows = []
-    missing = []
-    for condition in CONDITIONS:
-        runs = runs_of(records, condition, width)
-        if not runs:
-            missing.append(condition)
-            continue
-        rows.append(
-            (
-                condition,
-                mean_std([run.metrics["epochs"]["train_accuracy"][-1] for run in runs]),
-                mean_std([run.metrics["top_test_accuracy"] for run in runs]),
-                mean_std([_norm(run, 0) for run in runs]),
-                mean_std([_norm(run, -1) for run in runs]),
-                mean_std([_deep(run.metrics["epochs"]["normalized"], -1) for run in runs]),
-                mean_std([_deep(run.metrics["cosine_before"]) for run in runs]),
-                mean_std([_deep(run.metrics["cosine_after"]) for run in runs]),
-                str(len(runs)),
-            )
-        )
+    records = sweep_of_width(width, folder)
+    runs = {condition: runs_of(records, condition, width) for condition in CONDITIONS}
+    measures = (
+        last_training,
+        best_test,
+        lambda run: _norm(run, 0),
+        lambda run: _norm(run, -1),
+        lambda run: _deep(values[-1] for values in run.metrics["epochs"]["normalized"].values()),
+        lambda run: _deep(run.metrics["cosine_before"].values()),
+        lambda run: _deep(run.metrics["cosine_after"].values()),
+    )
     return Table(
         columns=(
             ("", "condition"),
@@ -141,28 +161,33 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
             *(("feature maps, |cos|", "before"), ("feature maps, |cos|", "after")),
             ("", "n"),
         ),
-        rows=tuple(rows),
-        caption=f"{NETWORKS.get(width, width)} under every condition; similarity and |cos| are "
-        "means of layers 2 to 4.",
-        source=provenance(records) + _not_recorded(missing),
+        rows=tuple(
+            (condition, *(_over_seeds(some, measure) for measure in measures), str(len(some)))
+            for condition, some in runs.items()
+            if some
+        ),
+        caption=f"{network(width)}{on_other_data(records)} under every condition; similarity and "
+        "|cos| are means of layers 2 to 4.",
+        source=provenance(records) + _not_recorded([name for name in runs if not runs[name]]),
     )
 
 
 def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Differences of conditions in test accuracy, paired by seed, with 95 % intervals."""
-    records = [record for record in sweep_records(folder) if record.settings["width"] == width]
+    records = sweep_of_width(width, folder)
     rows = []
     missing = []
     for (first, second), question in CONTRASTS.items():
+        name = f"{first} − {second}"
+        runs, others = (runs_of(records, condition, width) for condition in (first, second))
         differences = [
-            paired_differences(records, first, second, width, measure)
-            for measure in (best_test, last_training)
+            paired_differences(runs, others, measure) for measure in (best_test, last_training)
         ]
         if not differences[0]:
-            missing.append(f"{first} − {second}")
+            missing.append(name)
             continue
         cells = map(interval_in_words, differences)
-        rows.append((f"{first} − {second}", *cells, str(len(differences[0])), question))
+        rows.append((name, *cells, str(len(differences[0])), question))
     return Table(
         columns=(
             ("", "difference"),
@@ -170,8 +195,8 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
             *(("", "n"), ("", "what it is the effect of")),
         ),
         rows=tuple(rows),
-        caption=f"Differences between conditions, {NETWORKS.get(width, width)}, paired by seed: "
-        "mean [95 % interval].",
+        caption=f"Differences between conditions, {network(width)}{on_other_data(records)}, paired "
+        "by seed: mean [95 % interval].",
         source=provenance(records) + _not_recorded(missing),
     )
 
@@ -180,40 +205,7 @@ def _not_recorded(missing: Sequence[str]) -> str:
     return f" {NOT_RECORDED.capitalize()}: {', '.join(missing)}." if missing else ""
 
 
-def paired_differences(
-    records: Sequence[Record],
-    first: str,
-    second: str,
-    width: int,
-    measure: Callable[[Record], float],
-) -> list[float]:
-    """Measure of ``first`` minus that of ``second``, seed by seed: same initialisation, shuffle."""
-    values = [
-        {record.settings["seed"]: measure(record) for record in runs_of(records, name, width)}
-        for name in (first, second)
-    ]
-    return [values[0][seed] - values[1][seed] for seed in sorted(values[0].keys() & values[1])]
-
-
-def interval(differences: Sequence[float]) -> tuple[float, float] | None:
-    """Student's 95 % interval of the mean; None for fewer than two values."""
-    n = len(differences)
-    if n < 2:
-        return None
-    half = _student(n - 1) * stdev(differences) / math.sqrt(n)
-    return fmean(differences) - half, fmean(differences) + half
-
-
-def interval_in_words(differences: Sequence[float]) -> str:
-    """Mean and interval, or why there is none."""
-    if not differences:
-        return NOT_RECORDED
-    found = interval(differences)
-    bounds = "one seed, no interval" if found is None else f"{found[0]:+.2f} to {found[1]:+.2f}"
-    return f"{fmean(differences):+.2f} [{bounds}]"
-
-
-def provenance(records: Sequence[Record]) -> str:
+def provenance(records: Sequence[Training]) -> str:
     """Where the numbers of a table come from, in a line."""
 
     settings = [asdict(settings_of(record)) for record in records]
@@ -230,40 +222,17 @@ def provenance(records: Sequence[Record]) -> str:
     )
 
 
-def best_test(record: Record) -> float:
-    return float(record.metrics["top_test_accuracy"])
+def _over_seeds(runs: Sequence[Training], measure: Callable[[Training], float | None]) -> str:
+    """Mean ± std of a measure over the runs that define it."""
+    values = [value for run in runs if (value := measure(run)) is not None]
+    return mean_std(values) if values else UNDEFINED
 
 
-def last_training(record: Record) -> float:
-    return float(record.metrics["epochs"]["train_accuracy"][-1])
-
-
-def _norm(run: Record, epoch: int) -> float:
+def _norm(run: Training, epoch: int) -> float:
     return math.hypot(*(layer[epoch] for layer in run.metrics["epochs"]["norm"].values()))
 
 
-def _deep(layers: dict[str, object], epoch: int | None = None) -> float:
-    """Mean over the layers after the first, which sees only three channels."""
-    values = list(layers.values())[1:]
-    return fmean(value if epoch is None else value[epoch] for value in values)  # type: ignore
-
-
-def _student(degrees: int) -> float:
-    """Upper 2.5 % point of Student's t distribution."""
-    from scipy.stats import t
-
-    return float(t.ppf(0.975, degrees))
-
-
-def mean_std(values: Sequence[float], digits: int = 2) -> str:
-    """``"1.23 ± 0.04"``; the value alone if there is one, or that there is none."""
-    if not values:
-        return NOT_RECORDED
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    return f"{fmean(values):.{digits}f} ± {stdev(values):.{digits}f}"
-
-
-def distinct(values: Iterable[object]) -> str:
-    """The different ones among some values, in order, as a list in words."""
-    return ", ".join(map(str, sorted(set(values), key=str)))
+def _deep(layers: Iterable[float | None]) -> float | None:
+    """Mean over the layers after the first, which sees only three channels; None if undefined."""
+    values = [value for value in list(layers)[1:] if value is not None]
+    return fmean(values) if values else None

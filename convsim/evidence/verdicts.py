@@ -6,13 +6,8 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from convsim.evidence.training_tables import (
-    data_rank,
-    interval,
-    interval_in_words,
-    paired_differences,
-)
-from convsim.experiments.record import Record
+from convsim.evidence.statistics import interval, interval_in_words, paired_differences
+from convsim.evidence.training_tables import Training, data_rank, runs_of
 
 AGREE, DIFFER, INCONCLUSIVE, OPEN, USED = "agree", "differ", "inconclusive", "open", "used"
 SIGNS = {
@@ -20,7 +15,7 @@ SIGNS = {
     for verdict, sign in zip((AGREE, DIFFER, INCONCLUSIVE, OPEN, USED), "✓✗±○–", strict=True)
 }
 """Verdicts; *used* is for settings, which are no result to agree with."""
-NOT_RUN = "not run"
+NOT_RUN, UNREAD = "not run", "their content could not be read"
 MARGIN = 1.0
 """Points of accuracy within which two conditions count as equal: less than half of the smallest
 gain in Table 5 (2.50), so that no result is within it of both zero and the paper's gain."""
@@ -37,6 +32,25 @@ OUTCOMES = {
     "the claimed size": AGREE,
 }
 """Where an interval can lie (see :func:`compare`), and the verdict on it."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a paper reports.
+
+    Attributes:
+        what: the table, figure or claim.
+        paper: what the paper has.
+        ours: what we have.
+        verdict: a key of ``SIGNS``.
+        chapter: where the book treats it.
+    """
+
+    what: str
+    paper: str
+    ours: str
+    verdict: str
+    chapter: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,7 @@ class Claim:
 
     what: str
     quantity: str
-    measure: Callable[[Record], float]
+    measure: Callable[[Training], float]
     condition: str
     control: str
     width: int
@@ -105,7 +119,7 @@ def judge(differences: Sequence[float], claimed: float, margin: float) -> str:
     return OPEN if bounds is None else OUTCOMES[compare(*bounds, claimed, margin)]
 
 
-def verdict_on(claim: Claim, records: Iterable[Record]) -> tuple[str, str]:
+def verdict_on(claim: Claim, records: Iterable[Training]) -> tuple[str, str]:
     """Verdict on a claim, and what it rests on in words.
 
     Open without the claim's seeds and epochs, and on data other than CIFAR-10 or a copy of it.
@@ -114,9 +128,8 @@ def verdict_on(claim: Claim, records: Iterable[Record]) -> tuple[str, str]:
     if not seeds:
         return OPEN, NOT_RUN
     data, epochs = (sample[0].settings[name] for name in ("data", "epochs"))
-    differences = paired_differences(
-        sample, claim.condition, claim.control, claim.width, claim.measure
-    )
+    runs, controls = (runs_of(sample, c, claim.width) for c in (claim.condition, claim.control))
+    differences = paired_differences(runs, controls, claim.measure)
     n, lost = len(differences), len(seeds) - len(differences)
     parts = [f"{epochs} epochs", f"{n} seed{'' if n == 1 else 's'}"]
     if lost:
@@ -132,20 +145,20 @@ def verdict_on(claim: Claim, records: Iterable[Record]) -> tuple[str, str]:
     return judge(differences, claim.gain, claim.margin), f"{outcome}: {words}"
 
 
-def _sample(claim: Claim, records: Iterable[Record]) -> tuple[list[Record], set[int]]:
+def _sample(claim: Claim, records: Iterable[Training]) -> tuple[list[Training], set[int]]:
     """Records of both conditions with all other settings equal, and the seeds that have both.
 
     Of several such groups: one that suffices for a verdict, then best data, then most epochs, then
     most pairs. Pairs that diverged count here, and a tie is broken by the settings' names and
     values: no choice looks at a result.
     """
-    groups: dict[str, list[Record]] = {}
+    groups: dict[str, list[Training]] = {}
     for record in records:
         if record.settings["width"] == claim.width:
             shared = {k: v for k, v in record.settings.items() if k not in ("condition", "seed")}
             groups.setdefault(json.dumps(shared, sort_keys=True), []).append(record)
 
-    def seeds(group: list[Record]) -> set[int]:
+    def seeds(group: list[Training]) -> set[int]:
         with_both = (
             {r.settings["seed"] for r in group if r.settings["condition"] == condition}
             for condition in (claim.condition, claim.control)

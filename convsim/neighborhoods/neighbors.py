@@ -11,7 +11,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.checks import check_tensor
-from convsim.neighborhoods.nnk import Kernel, check_kernel, kernel_values, nnk_weights_of_gram, unit
+from convsim.neighborhoods.nnk import Kernel, check_kernel, kernel_values, nnk_weights_of_gram
+from convsim.similarity import unit
 
 Copies = Literal["skip", "keep"]
 
@@ -152,7 +153,7 @@ def _nearest(
 def _equal(points: np.ndarray, queries: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Whether ``points[places]`` equal their query, looking at rows whose first numbers do."""
     some = slice(None, None, max(1, points.shape[1] // 4))
-    equal = (points[:, some][places] == queries[:, None, some]).all(2)
+    equal: np.ndarray = (points[:, some][places] == queries[:, None, some]).all(2)
     rows, columns = equal.nonzero()
     for start in range(0, len(rows), 1024):
         row, column = rows[start : start + 1024], columns[start : start + 1024]

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from convsim.checks import check_tensor
 from convsim.neighborhoods.nonnegative import nonnegative_least_squares
+from convsim.similarity import unit
 
 Kernel = Literal["gaussian", "cosine"]
 
@@ -180,13 +181,6 @@ def check_kernel(kernel: str, sigma: float | Tensor | None) -> None:
     widths = torch.as_tensor(sigma, dtype=torch.float64)
     if not (torch.isfinite(widths) & (widths > 0)).all():
         raise ValueError(f"sigma is {sigma}; expected a finite number above 0")
-
-
-def unit(vectors: Tensor) -> Tensor:
-    """Vectors of norm 1; a zero vector stays zero. Scaled first, so that no square overflows."""
-    size = vectors.abs().amax(-1, keepdim=True)
-    scaled = vectors / torch.where(size > 0, size, 1)
-    return scaled / torch.linalg.vector_norm(scaled, dim=-1, keepdim=True).clamp(min=1)
 
 
 def _centred(candidates: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,8 @@ from torch import Tensor
 
 TOLERANCE = 1e-10
 """Largest violation of the optimality conditions, and the smallest weight that counts."""
-_AT_ONCE = 512  # problems whose matrices fit a processor's cache
-_PATIENCE = 3  # rounds in which the number of violations may fail to fall
+AT_ONCE = 512  # problems whose matrices fit a processor's cache
+PATIENCE = 3  # rounds in which the number of violations may fail to fall
 _ROUNDS = 100  # what is not solved by then is solved one by one
 _RANK_CUT = 1e-13  # of an eigenvalue, relative to the largest
 
@@ -37,7 +37,7 @@ def nonnegative_least_squares(gram: Tensor, target: Tensor) -> Tensor:
     algorithms for linear least squares problems with nonnegative variables"; Kim and Park (2011)
     for many problems at once.
     """
-    chunks = zip(gram.split(_AT_ONCE), target.split(_AT_ONCE), strict=True)
+    chunks = zip(gram.split(AT_ONCE), target.split(AT_ONCE), strict=True)
     theta = torch.cat([_pivoted(*chunk) for chunk in chunks])
     for index in _violated(gram, target, theta).nonzero()[:, 0].tolist():
         theta[index] = _one_by_one(gram[index], target[index])
@@ -51,7 +51,7 @@ def _pivoted(gram: Tensor, target: Tensor) -> Tensor:
     running = torch.arange(count, device=target.device)
     positive = torch.ones_like(target, dtype=torch.bool)
     fewest = torch.full((count,), n + 1, device=target.device)
-    patience = torch.full((count,), _PATIENCE, device=target.device)
+    patience = torch.full((count,), PATIENCE, device=target.device)
     for _ in range(_ROUNDS):
         theta, singular = _solved_for(positive, gram, target)
         slope = (gram @ theta[:, :, None])[:, :, 0] - target
@@ -68,7 +68,7 @@ def _pivoted(gram: Tensor, target: Tensor) -> Tensor:
         )
         fell = number < fewest
         fewest = torch.where(fell, number, fewest)
-        patience = torch.where(fell, _PATIENCE, patience - 1)
+        patience = torch.where(fell, PATIENCE, patience - 1)
         # Exchanging all violations may go in circles; only the last one never does (Murty, 1974).
         last = wrong & (wrong.flip(1).cumsum(1).flip(1) == 1)
         positive = positive ^ torch.where((patience < 0)[:, None], last, wrong)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+from scipy.stats import bootstrap
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -57,26 +59,24 @@ class Measure:
             return None
         return self.values[self.defined].mean().item()
 
-    def interval(
-        self, *, level: float = 0.95, resamples: int = 1000, seed: int = 0
-    ) -> tuple[float, float] | None:
-        """Bootstrap interval of the mean over queries, by percentiles; None if it has no mean.
+    def interval(self, *, seed: int = 0) -> tuple[float, float] | None:
+        """95 % bootstrap interval of the mean over queries; None if fewer than two define it.
 
-        It speaks of other queries among the same points, with the same network.
+        It has the percentiles of 1,000 resamples, and speaks of other queries among the same
+        points, with the same network.
         """
-        if not 0 < level < 1 or resamples < 1:
-            raise ValueError(
-                f"level is {level} and resamples {resamples}; expected a level between 0 and 1 "
-                "and at least one resample"
-            )
-        values = self.values[self.defined].cpu()
-        if len(values) == 0:
+        values = self.values[self.defined].cpu().numpy()
+        if len(values) < 2:
             return None
-        generator = torch.Generator().manual_seed(seed)
-        drawn = torch.randint(len(values), (resamples, len(values)), generator=generator)
-        tails = torch.tensor([(1 - level) / 2, (1 + level) / 2], dtype=values.dtype)
-        low, high = torch.quantile(values[drawn].mean(1), tails).tolist()
-        return low, high
+        # Named random_state for SciPy before 1.15, which has no rng.
+        found = bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=1000,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        ).confidence_interval
+        return float(found.low), float(found.high)
 
 
 @dataclass(frozen=True, eq=False)

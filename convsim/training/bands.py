@@ -94,7 +94,7 @@ def band_kernels(like: Tensor, frequencies: Tensor, *, generator: torch.Generato
         )
     exact = frequencies.to("cpu", torch.float64).expand(count, dims)
     coefficients = _draw_coefficients(like, generator)
-    return _kernels(exact, coefficients, like.shape[2:], _norms(like)).to(like)
+    return kernels_of_waves(exact, coefficients, like.shape[2:], _norms(like)).to(like)
 
 
 @torch.no_grad()
@@ -140,7 +140,7 @@ def balanced_bands(like: Tensor, *, generator: torch.Generator) -> Tensor:
     # Autocorrelations depend on the channels through a 2 x 2 Gram matrix: two channels have it.
     pair = torch.linalg.qr(coefficients).R
     frequencies = _match_sum(start, pair, kernel_size, norms / total, target)
-    return _kernels(frequencies, coefficients, kernel_size, norms).to(like)
+    return kernels_of_waves(frequencies, coefficients, kernel_size, norms).to(like)
 
 
 def _check_like(like: Tensor) -> None:
@@ -172,7 +172,7 @@ def _waves(frequencies: Tensor, coefficients: Tensor, positions: Tensor) -> Tens
     return coefficients @ torch.stack((phases.cos(), phases.sin()), dim=1)
 
 
-def _kernels(
+def kernels_of_waves(
     frequencies: Tensor, coefficients: Tensor, kernel_size: torch.Size, norms: Tensor
 ) -> Tensor:
     """The waves as a weight ``(S, C, *kernel_size)``, brought to the norms ``(S,)``."""
@@ -187,11 +187,11 @@ def _match_sum(
     """Frequencies near ``start`` at which the sum of autocorrelations is the target, ``(L,)``."""
 
     def miss(frequencies: Tensor) -> Tensor:
-        kernels = _kernels(frequencies, coefficients, kernel_size, norms)
+        kernels = kernels_of_waves(frequencies, coefficients, kernel_size, norms)
         return kernel_autocorrelations(kernels).sum(0) - target
 
     def slope(frequencies: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        jacobian = _jacobian(frequencies, coefficients, kernel_size, norms)
+        jacobian = jacobian_of_sum(frequencies, coefficients, kernel_size, norms)
         return torch.linalg.svd(jacobian, full_matrices=False)
 
     # Levenberg and Marquardt's method. SciPy's lm refuses fewer equations than unknowns and its
@@ -212,7 +212,7 @@ def _match_sum(
     return at
 
 
-def _jacobian(
+def jacobian_of_sum(
     frequencies: Tensor, coefficients: Tensor, kernel_size: torch.Size, norms: Tensor
 ) -> Tensor:
     """Derivative of the sum of autocorrelations in the frequencies, ``(L, S * dims)``."""
