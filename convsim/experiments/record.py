@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
 import torch
 
@@ -76,8 +76,18 @@ def stored(settings: Any) -> dict[str, Any]:
 
 def restored(kind: type[Settings], settings: Mapping[str, Any]) -> Settings:
     """The settings that a record holds; fields that were added later have their earlier value."""
-    before = {f.name: f.metadata["before"] for f in fields(kind) if "before" in f.metadata}  # type: ignore[arg-type]
-    return kind(**{**before, **settings})
+    types = get_type_hints(kind)
+    values: dict[str, Any] = {
+        f.name: f.metadata["before"]
+        for f in fields(kind)  # type: ignore[arg-type]
+        if "before" in f.metadata
+    }
+    for name, value in settings.items():
+        if is_dataclass(types.get(name)):
+            values[name] = restored(types[name], value)
+        else:
+            values[name] = tuple(value) if isinstance(value, list) else value
+    return kind(**values)
 
 
 def record_path(experiment: str, settings: Any, folder: Path = RESULTS) -> Path:
