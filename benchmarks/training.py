@@ -64,7 +64,7 @@ def synthetic(count: int) -> Images:
     )
 
 
-class Pictures(Dataset):
+class Pictures(Dataset[Any]):
     """Images as torchvision's CIFAR10 gives them: an array, a PIL image, a transformed tensor."""
 
     def __init__(self, images: Images) -> None:
@@ -98,7 +98,7 @@ def as_printed(width: int) -> nn.Module:
     return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(width * 9, 10))
 
 
-def usual_epoch(model: nn.Module, loader: DataLoader) -> float:
+def usual_epoch(model: nn.Module, loader: DataLoader[Any]) -> float:
     """Seconds of one epoch as a tutorial writes it."""
     device = next(model.parameters()).device
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)

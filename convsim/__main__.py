@@ -20,8 +20,8 @@ from convsim.experiments.runner import Machine, Task
 from convsim.experiments.sweep import TRAINING
 from convsim.model_files import report_of
 from convsim.models import MODELS
+from convsim.training.arithmetic import PRECISIONS
 from convsim.training.history import Stopped
-from convsim.training.loop import PRECISIONS
 
 
 def _group(words: str) -> typer.Typer:

@@ -112,7 +112,7 @@ class _Autocorrelations(torch.autograd.Function):
         ctx.form = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (weight,) = ctx.saved_tensors
         # Moving a tap changes lag n and lag -n.
         both = gradient + _negate_lags(gradient, weight.shape[2:], ctx.form)
@@ -136,7 +136,7 @@ class _SumOverPairs(torch.autograd.Function):
         ctx.form = inputs[1]
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
         weight, rest = ctx.saved_tensors
         if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
             rest = others(kernel_autocorrelations(weight, ctx.form))
@@ -146,7 +146,7 @@ class _SumOverPairs(torch.autograd.Function):
 
 # Function.apply asks for the signature of forward each time; kept here, it costs a look-up.
 for _node in (_Autocorrelations, _SumOverPairs):
-    _node.forward.__signature__ = inspect.signature(_node.forward)  # type: ignore[attr-defined,union-attr]
+    _node.forward.__signature__ = inspect.signature(_node.forward)  # type: ignore[union-attr]
 
 
 def _sum_along_lags(weight: Tensor, form: Form) -> Tensor:

@@ -9,7 +9,7 @@ different episodes share no number, so the gradient of their sum is the gradient
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 import torch
 from torch import Tensor
@@ -154,7 +154,7 @@ def _run(settings: PairSettings, place: Place) -> Measured:
 PAIRS = Experiment("pairs", _run)
 
 
-def measure(settings: PairSettings, bar: tqdm | None = None) -> PairMetrics:
+def measure(settings: PairSettings, bar: tqdm[Any] | None = None) -> PairMetrics:
     """Run the episodes of one row and summarise them."""
     generator = torch.Generator().manual_seed(settings.seed)
     shape = (settings.episodes, 2, settings.taps)

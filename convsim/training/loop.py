@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,13 @@ from tqdm.auto import tqdm
 
 from convsim.data import Images
 from convsim.similarity import Convolution, convolutional_layers, convolutional_similarity
+from convsim.training.arithmetic import (
+    PRECISIONS,
+    autocast,
+    generator_state,
+    kernels,
+    set_generator_state,
+)
 from convsim.training.checkpoint import Underway, load_checkpoint, save_checkpoint
 from convsim.training.history import (
     Epoch,
@@ -24,7 +30,6 @@ from convsim.training.history import (
     measure_layers,
 )
 
-PRECISIONS = ("float32", "tf32", "bfloat16")
 EVALUATED_AT_ONCE = 2000  # images
 LOOP = 2
 """Version of the training loop and of its networks, for records.
@@ -99,68 +104,33 @@ def fit(
         "loop": LOOP,
     }
     _check_settings(epochs=epochs, device=device, **settings)
-    train, test = train.to(device), test.to(device)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    layers = convolutional_layers(model)
-    optimizer = _sgd(model, layers, lr, weight_decay)
-    history, underway = (
-        load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
-    )
-    if len(history) > epochs:
+    run = _Run(model, train.to(device), test.to(device), settings, checkpoint, stop)
+    if len(run.epochs) > epochs:
         raise ValueError(
-            f"{checkpoint} holds {len(history)} epochs; expected {epochs} at the most: ask for "
+            f"{checkpoint} holds {len(run.epochs)} epochs; expected {epochs} at the most: ask for "
             "more epochs, or delete it to start again"
         )
-    epochs_so_far = [Epoch(**entry) for entry in history]
     steps = math.ceil(len(train) / batch_size)
-
-    def save(underway: Underway | None = None) -> None:
-        if checkpoint:
-            rows = [asdict(epoch) for epoch in epochs_so_far]
-            save_checkpoint(checkpoint, model, settings, rows, underway)
-
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         tqdm(
             total=epochs * steps,
-            initial=len(history) * steps + len(underway.losses),
+            initial=len(run.epochs) * steps + len(run.underway.losses),
             unit="step",
             disable=not progress,
         ) as bar,
     ):
-        for number in range(len(history) + 1, epochs + 1):
+        while len(run.epochs) < epochs:
+            number = len(run.epochs) + 1
             bar.set_description(f"epoch {number} of {epochs}")
-            torch.manual_seed(seed * 1_000_003 + number)
-            order = torch.randperm(len(train), device=device)
-            if underway.generator is not None:
-                _set_generator_state(device, underway.generator)
-            batches = train.batches(batch_size, order[len(underway.losses) * batch_size :])
-            with _kernels(device, tf32=precision == "tf32"):
-                whole = _train(
-                    model, batches, optimizer, layers, beta, precision, underway, bar, stop
-                )
-            if not whole:
-                underway.generator = _generator_state(device)
-                save(underway)
+            if not run.train_epoch(number, bar.update):
                 raise Stopped(f"stopped in epoch {number} of {epochs}")
-            loss = torch.tensor(underway.losses)
-            check_finite(loss, model, layers, number)
-            epoch = Epoch(
-                epoch=number,
-                loss=loss.mean().item(),
-                train_accuracy=100 * sum(underway.right) / len(train),
-                test_accuracy=evaluate(model, test, precision=precision),
-                seconds=underway.seconds,
-                **measure_layers(layers),
-            )
-            underway = Underway()
-            epochs_so_far.append(epoch)
+            epoch = run.end_epoch(number)
             bar.set_postfix_str(
                 f"loss {epoch.loss:.3f}, accuracy {epoch.train_accuracy:.1f} % in training, "
                 f"{epoch.test_accuracy:.1f} % in test"
             )
-            save()
-    return epochs_so_far
+    return run.epochs
 
 
 def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") -> float:
@@ -180,65 +150,103 @@ def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") ->
     was_training = model.training
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.inference_mode(), _kernels(device, tf32=precision == "tf32"):
+    with torch.inference_mode(), kernels(device, tf32=precision == "tf32"):
         for batch, labels in images.batches(EVALUATED_AT_ONCE):
-            with _autocast(device, precision):
+            with autocast(device, precision):
                 scores = model(batch)
             right += (scores.argmax(1) == labels).sum()
     model.train(was_training)
     return 100 * right.item() / len(images)
 
 
-def _train(
-    model: nn.Module,
-    batches: Iterator[tuple[Tensor, Tensor]],
-    optimizer: torch.optim.Optimizer,
-    layers: Sequence[tuple[str, Convolution]],
-    beta: float,
-    precision: str,
-    underway: Underway,
-    bar: tqdm,
-    stop: Callable[[], bool] | None,
-) -> bool:
-    """The rest of an epoch, noted in ``underway``; whether it came to its end."""
-    started = time.perf_counter()
-    model.train()
-    # They stay on the device: asking for a number after every step would make a GPU wait.
-    losses, right = [], []
-    whole = True
-    for batch, labels in batches:
+class _Run:
+    """One call of :func:`fit`: what is trained, with what, and how far it is."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: Images,
+        test: Images,
+        settings: dict[str, Any],
+        checkpoint: Path | None,
+        stop: Callable[[], bool] | None,
+    ) -> None:
+        self.model, self.train, self.test, self.settings = model, train, test, settings
+        self.checkpoint, self.stop = checkpoint, stop
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
+        self.layers = convolutional_layers(model)
+        self.optimizer = _sgd(model, self.layers, settings["lr"], settings["weight_decay"])
+        history, self.underway = (
+            load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
+        )
+        self.epochs = [Epoch(**entry) for entry in history]
+
+    def train_epoch(self, number: int, note_step: Callable[[], object]) -> bool:
+        """Train for the rest of an epoch; whether it came to its end."""
+        device, settings, underway = self.train.pixels.device, self.settings, self.underway
+        torch.manual_seed(settings["seed"] * 1_000_003 + number)
+        order = torch.randperm(len(self.train), device=device)
+        if underway.generator is not None:
+            set_generator_state(device, underway.generator)
+        done = len(underway.losses) * settings["batch_size"]
+        started = time.perf_counter()
+        self.model.train()
+        # They stay on the device: asking for a number after every step would make a GPU wait.
+        losses, right = [], []
+        whole = True
+        with kernels(device, tf32=settings["precision"] == "tf32"):
+            for batch, labels in self.train.batches(settings["batch_size"], order[done:]):
+                loss, hits = self._step(batch, labels)
+                losses.append(loss)
+                right.append(hits)
+                note_step()
+                if self.stop is not None and self.stop():
+                    whole = False
+                    break
+        if losses:
+            underway.losses += torch.stack(losses).tolist()
+            underway.right += torch.stack(right).tolist()
+        underway.seconds += time.perf_counter() - started
+        if not whole:
+            underway.generator = generator_state(device)
+            self._save(underway)
+        return whole
+
+    def _step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of SGD; its cross-entropy, and how many images were classified rightly."""
         # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
-        with _autocast(batch.device, precision):
-            scores = model(batch)
-        loss = nn.functional.cross_entropy(scores.float(), labels)
-        losses.append(loss.detach())
-        right.append((scores.argmax(1) == labels).sum())
-        if beta:
-            loss = loss + beta * _total_similarity(layers)
-        optimizer.zero_grad()
+        with autocast(batch.device, self.settings["precision"]):
+            scores = self.model(batch)
+        cross_entropy = nn.functional.cross_entropy(scores.float(), labels)
+        loss = cross_entropy
+        if beta := self.settings["beta"]:
+            loss = loss + beta * _total_similarity(self.layers)
+        self.optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
-        bar.update()
-        if stop is not None and stop():
-            whole = False
-            break
-    if losses:
-        underway.losses += torch.stack(losses).tolist()
-        underway.right += torch.stack(right).tolist()
-    underway.seconds += time.perf_counter() - started
-    return whole
+        self.optimizer.step()
+        return cross_entropy.detach(), (scores.argmax(1) == labels).sum()
 
+    def end_epoch(self, number: int) -> Epoch:
+        """Measure the network, and save it, once an epoch is over."""
+        loss = torch.tensor(self.underway.losses)
+        check_finite(loss, self.model, self.layers, number)
+        epoch = Epoch(
+            epoch=number,
+            loss=loss.mean().item(),
+            train_accuracy=100 * sum(self.underway.right) / len(self.train),
+            test_accuracy=evaluate(self.model, self.test, precision=self.settings["precision"]),
+            seconds=self.underway.seconds,
+            **measure_layers(self.layers),
+        )
+        self.underway = Underway()
+        self.epochs.append(epoch)
+        self._save()
+        return epoch
 
-def _generator_state(device: torch.device) -> Tensor:
-    """Of the generator that dropout draws from."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_generator_state(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
+    def _save(self, underway: Underway | None = None) -> None:
+        if self.checkpoint:
+            rows = [asdict(epoch) for epoch in self.epochs]
+            save_checkpoint(self.checkpoint, self.model, self.settings, rows, underway)
 
 
 def _total_similarity(layers: Sequence[tuple[str, Convolution]]) -> Tensor:
@@ -278,23 +286,3 @@ def _check_settings(*, epochs: int, device: torch.device, precision: str, **numb
     for name in ("lr", "beta", "weight_decay"):
         if not (math.isfinite(numbers[name]) and numbers[name] >= 0):
             raise ValueError(f"{name} is {numbers[name]}; expected a finite number, 0 or more")
-
-
-def _autocast(device: torch.device, precision: str) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-@contextlib.contextmanager
-def _kernels(device: torch.device, *, tf32: bool) -> Iterator[None]:
-    """On a GPU, choose how it computes: TF32 or not, and the same numbers for the same seed."""
-    if device.type != "cuda":
-        yield
-        return
-    before = torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    flags = {"enabled": True, "benchmark": False, "deterministic": True, "allow_tf32": tf32}
-    try:
-        with torch.backends.cudnn.flags(**flags):
-            yield
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = before
