@@ -43,12 +43,12 @@ $(BUILT): $(READY) $(SOURCES)
 	@touch $@
 
 # The explorers are timed, so their tests have the machine to themselves.
-TIMED := tests/browser/test_explorers.py
+TIMED := $(filter-out tests/browser/test_pages.py,$(wildcard tests/browser/test_*.py))
 # What takes minutes: other environments, every page in every state, the book on paper.
 SLOW := tests/published
 
 test: $(BUILT) ## unit tests, doctests, notebooks and the built pages, then the explorers
-	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile --ignore $(TIMED) --ignore $(SLOW) \
+	$(NOTEBOOKS) $(BIN)/python -m pytest -n 2 --dist loadfile $(TIMED:%=--ignore=%) --ignore $(SLOW) \
 		--doctest-modules convsim tests --nbval --nbval-current-env chapters
 	$(BIN)/python -m pytest $(TIMED)
 

@@ -2,7 +2,7 @@
 
 Scripts and styles are plain files in ``_static``, loaded as classic scripts because browsers
 refuse ES modules from ``file://``. Stored outputs are prepared for the page in ``book.outputs``,
-equations get their numbers in ``book.equations``, and ``{explorer}`` lives in ``book.explorer``.
+equations get their numbers in ``book.equations``, and ``book.explorer`` shows explorers.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 
 from book.equations import keep_together, number_equations
-from book.explorer import ExplorerDirective
+from book.explorer import ExplorerDirective, ExplorersDirective
 from book.outputs import prepare_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 
 STATIC_FILES = (
-    ROOT / "convsim/explorers/explorers.js",
     ROOT / "convsim/explorers/explorers.css",
     ROOT / "book/static/book.css",
     ROOT / "book/static/from_disk.js",
@@ -36,7 +35,13 @@ STYLES = ("explorers.css", "book.css")
 
 def add_static_files(app: Sphinx, config: Config) -> None:
     """Copy our files to ``_static``; Sphinx warns about one that is missing."""
-    config.html_static_path.extend(str(path) for path in STATIC_FILES)
+    # Here, not above: book.one_page and others need no torch.
+    from convsim.explorers.script import javascript
+
+    joined = Path(app.doctreedir) / "explorers.js"
+    joined.parent.mkdir(parents=True, exist_ok=True)
+    joined.write_text(javascript(), encoding="utf-8")
+    config.html_static_path.extend(str(path) for path in (joined, *STATIC_FILES))
 
 
 # What the theme and docutils write into pages, and what the book has in its place.
@@ -69,6 +74,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", keep_together)
     app.connect("build-finished", mend)
     app.add_directive("explorer", ExplorerDirective)
+    app.add_directive("explorers", ExplorersDirective)
     for name in STYLES:
         app.add_css_file(name, priority=900)
     # Before the search page asks for summaries, and so before every other script of ours.

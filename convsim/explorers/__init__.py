@@ -1,15 +1,20 @@
-"""Explorers: the same interactive picture in Jupyter, in Colab and on the built page."""
+"""Explorers: the same interactive picture in Jupyter, in Colab and on the built page.
 
-from convsim.explorers.explorers import CorrelationExplorer, ImageExplorer, SimilarityExplorer
-from convsim.explorers.nnk import NNKExplorer
-from convsim.explorers.normalization import NormalizationExplorer
-from convsim.explorers.spectrum import SpectrumExplorer
+Every module of this package that defines an explorer offers it here.
+"""
 
-__all__ = [
-    "CorrelationExplorer",
-    "ImageExplorer",
-    "NNKExplorer",
-    "NormalizationExplorer",
-    "SimilarityExplorer",
-    "SpectrumExplorer",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from convsim.explorers.script import EXPLORERS
+
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+
+globals().update({explorer.__name__: explorer for explorer in EXPLORERS.values()})
+__all__ = sorted(explorer.__name__ for explorer in EXPLORERS.values())  # noqa: PLE0605
+
+if TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any: ...

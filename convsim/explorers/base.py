@@ -4,37 +4,53 @@ from __future__ import annotations
 
 import html
 import json
-import re
-from importlib.resources import files
 from typing import Any, ClassVar
 
 import anywidget
 import torch
 import traitlets
 
-Readouts = dict[str, Any]
+from convsim.explorers.script import EXPLORERS, module, stylesheet
 
-_SOURCE = files("convsim.explorers")
-_JAVASCRIPT = _SOURCE.joinpath("explorers.js").read_text(encoding="utf-8")
-# The classic Notebook sets its rem to 10 px; on a page a rem is what the reader's browser says.
-_STYLE = re.sub(
-    r"(?<![\w.])([\d.]+)rem\b",
-    lambda length: f"{16 * float(length[1]):g}px",
-    _SOURCE.joinpath("explorers.css").read_text(encoding="utf-8"),
-)
+Readouts = dict[str, Any]
 
 
 class Explorer(anywidget.AnyWidget):
-    """An ipywidget whose mime bundle also holds the element that draws it on a static page."""
+    """An ipywidget whose mime bundle also holds the element that draws it on a static page.
 
-    _esm = _JAVASCRIPT + "\nexport default { render: globalThis.convsimExplorers.render };\n"
-    _css = _STYLE
-    _explorer = traitlets.Unicode().tag(sync=True)
+    A class of this package that declares traits is an explorer: ``kind.py`` holds it and
+    ``js/kind.js`` draws it. Its state is its traits: Python sets and observes them, JavaScript
+    draws them. Lists are compared as a whole: assign a new list, an item changed in place goes
+    unnoticed.
+    """
+
+    _css = stylesheet()
+    _esm = traitlets.Unicode().tag(sync=True)
+    _explorer = traitlets.Unicode(read_only=True).tag(sync=True)
 
     # ipywidgets 7 displays itself by this method, which would leave out the page
     _ipython_display_ = None
 
+    kind: ClassVar[str] = ""
     names: ClassVar[tuple[str, ...]] = ()
+    constants: ClassVar[dict[str, float]] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        names = tuple(n for n, v in vars(cls).items() if isinstance(v, traitlets.TraitType))
+        # a subclass of an explorer, such as a widget makes for each instance, is the same one
+        if names and not cls.kind and cls.__module__.startswith(f"{__package__}."):
+            cls.names = names
+            cls.kind = cls.__module__.rpartition(".")[2]
+            EXPLORERS[cls.kind] = cls
+
+    @traitlets.default("_esm")
+    def _script(self) -> str:
+        return module()
+
+    @traitlets.default("_explorer")
+    def _own_kind(self) -> str:
+        return self.kind
 
     def readouts(self) -> Readouts:
         """Return the numbers that the page shows, computed in float64 by ``convsim``."""
@@ -46,14 +62,14 @@ class Explorer(anywidget.AnyWidget):
         text = json.dumps({name: state[name] for name in self.names}, allow_nan=False)
         text = text.replace("<", "\\u003c")
         return (
-            f'<div class="convsim-explorer" data-explorer="{html.escape(self._explorer)}">'
+            f'<div class="convsim-explorer" data-explorer="{html.escape(self.kind)}">'
             '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
             "page in a browser that runs it, or run the notebook.</p>"
             f'<script type="application/json">{text}</script></div>'
         )
 
     def __repr__(self) -> str:
-        shown = (n for n in self.names if n not in ("photograph", "points"))  # too long
+        shown = (name for name in self.names if not self.trait_metadata(name, "fixed"))
         return f"{type(self).__name__}({', '.join(f'{n}={getattr(self, n)!r}' for n in shown)})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -63,5 +79,5 @@ class Explorer(anywidget.AnyWidget):
         return bundle
 
 
-def tensor(values: list) -> torch.Tensor:
+def tensor(values: list[Any]) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)

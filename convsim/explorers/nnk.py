@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-import traitlets
-
 from convsim.explorers.base import Explorer, Readouts, tensor
 from convsim.explorers.traits import number_trait, point_trait, points_trait, whole_trait
 from convsim.neighborhoods.nnk import nnk_weights
+from convsim.neighborhoods.nonnegative import TOLERANCE
 
 CANDIDATES = [
     [-0.1, 0.8],
@@ -53,13 +52,12 @@ class NNKExplorer(Explorer):
     Source: Shekkizhar and Ortega (2020), arXiv 1910.09383.
     """
 
-    _explorer = traitlets.Unicode("nnk", read_only=True).tag(sync=True)
-    query = point_trait([0.0, 0.0], LIMIT).tag(sync=True)
-    candidates = points_trait(CANDIDATES, 3, 12, LIMIT).tag(sync=True)
-    k = whole_trait(8, low=1, high=12).tag(sync=True)
-    sigma = number_trait(0.0, 0.0, 3.0).tag(sync=True)
+    query = point_trait([0.0, 0.0], LIMIT)
+    candidates = points_trait(CANDIDATES, 3, 12, LIMIT)
+    k = whole_trait(8, low=1, high=12)
+    sigma = number_trait(0.0, 0.0, 3.0)
 
-    names = ("query", "candidates", "k", "sigma")
+    constants = {"smallest_sigma": SMALLEST_SIGMA, "smallest_weight": TOLERANCE}
 
     def readouts(self) -> Readouts:
         """Return the numbers of k nearest and of NNK neighbours, the error, σ and the weights.
@@ -97,5 +95,6 @@ class NNKExplorer(Explorer):
         }
 
     def _squared_distance(self, point: list[float]) -> float:
-        across, up = point[0] - self.query[0], point[1] - self.query[1]
+        across: float = point[0] - self.query[0]
+        up: float = point[1] - self.query[1]
         return across * across + up * up  # as the page computes it: ties must stay ties

@@ -69,14 +69,11 @@ class NormalizationExplorer(Explorer):
         True
     """
 
-    _explorer = traitlets.Unicode("normalization", read_only=True).tag(sync=True)
-    scale = number_trait(0.3, 0.1, 10.0).tag(sync=True)
-    angle = number_trait(150.0, -180.0, 180.0).tag(sync=True)
-    learning_rate = number_trait(0.1, 0.01, 10.0).tag(sync=True)
-    steps = whole_trait(60, low=1, high=100).tag(sync=True)
-    points = traitlets.List(POINTS, read_only=True).tag(sync=True)
-
-    names = ("scale", "angle", "learning_rate", "steps", "points")
+    scale = number_trait(0.3, 0.1, 10.0)
+    angle = number_trait(150.0, -180.0, 180.0)
+    learning_rate = number_trait(0.1, 0.01, 10.0)
+    steps = whole_trait(60, low=1, high=100)
+    points = traitlets.List(POINTS, read_only=True).tag(sync=True, fixed=True)
 
     def readouts(self) -> Readouts:
         """Return norms, rates η/‖w‖² and losses at both ends, and the path, by autograd.

@@ -37,7 +37,7 @@ class KernelPair(Explorer):
         if len(change["new"]) != len(getattr(self, other)):
             setattr(self, other, self._resized(getattr(self, other), len(change["new"])))
 
-    def _checked(self, kernel_1: Any, kernel_2: Any) -> tuple[list, list]:
+    def _checked(self, kernel_1: Any, kernel_2: Any) -> tuple[list[Any], list[Any]]:
         traits = self.traits()
         first = traits["kernel_1"].validate(self, kernel_1)
         second = traits["kernel_2"].validate(self, kernel_2)
@@ -49,5 +49,5 @@ class KernelPair(Explorer):
         return first, second
 
     @staticmethod
-    def _resized(kernel: list, size: int) -> list:
+    def _resized(kernel: list[Any], size: int) -> list[Any]:
         return (kernel + [0.0] * size)[:size]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-import traitlets
 
 from convsim.explorers.base import Readouts, tensor
 from convsim.explorers.pair import KernelPair
-from convsim.explorers.traits import choice_trait, number_trait, taps_trait, whole_trait
+from convsim.explorers.traits import choice_trait, kernel_trait, number_trait, whole_trait
 from convsim.similarity import convolutional_similarity
 from convsim.spectrum import power_spectrum
 
@@ -34,16 +33,13 @@ class SpectrumExplorer(KernelPair):
         2.0
     """
 
-    _explorer = traitlets.Unicode("spectrum", read_only=True).tag(sync=True)
-    kernel_1 = taps_trait([-0.03, 0.17, 0.65, 0.82, 0.36, -0.23, -0.34, -0.1], 1, 16).tag(sync=True)
-    kernel_2 = taps_trait([-0.06, -0.28, 0.16, 0.74, 0.07, -0.55, -0.14, 0.07], 1, 16).tag(
-        sync=True
-    )
-    loss = choice_trait(LOSSES).tag(sync=True)
-    learning_rate = number_trait(0.05, 1e-6, 10.0).tag(sync=True)
-    seed = whole_trait(0, high=2**32 - 1).tag(sync=True)
+    kernel_1 = kernel_trait([-0.03, 0.17, 0.65, 0.82, 0.36, -0.23, -0.34, -0.1])
+    kernel_2 = kernel_trait([-0.06, -0.28, 0.16, 0.74, 0.07, -0.55, -0.14, 0.07])
+    loss = choice_trait(LOSSES)
+    learning_rate = number_trait(0.05, 1e-6, 10.0)
+    seed = whole_trait(0, high=2**32 - 1)
 
-    names = ("kernel_1", "kernel_2", "loss", "learning_rate", "seed")
+    constants = {"size": SIZE}
 
     def readouts(self) -> Readouts:
         """Return L_CS, its normalised form, the norms, and the spectra at 0, 1/128, … 1/2.

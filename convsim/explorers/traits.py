@@ -13,16 +13,25 @@ from typing import Any
 import traitlets
 
 PICTURE_SIDE = 64
+MOST_TAPS = 16
+SIZES = (3, 5)  # of a square kernel
 LARGEST = 1_000_000  # so that no readout overflows
 
 
-class Checked(traitlets.TraitType):
-    """A trait with a check of its own, whose errors say what came and what was expected."""
+class Checked(traitlets.TraitType):  # type: ignore[type-arg]  # Colab's takes no types
+    """A trait with a check of its own, whose errors say what came and what was expected.
 
-    def __init__(self, default: Any, check: Callable[[Any], Any], expected: str) -> None:
+    ``bounds`` is what JavaScript is told, to check a link by: see ``js/links.js``.
+    """
+
+    def __init__(
+        self, default: Any, check: Callable[[Any], Any], expected: str, **bounds: Any
+    ) -> None:
         super().__init__(default)
         self.check = check
         self.expected = expected
+        self.bounds = bounds
+        self.tag(sync=True)
 
     def default(self, obj: Any = None) -> Any:
         return self.check(
@@ -47,7 +56,7 @@ def _number(value: Any, low: float, high: float, *, whole: bool = False) -> Any:
     return int(value) if whole else float(value)
 
 
-def _choice(value: Any, choices: tuple[str, ...]) -> str:
+def _choice(value: Any, choices: tuple[str, ...]) -> Any:
     if value not in choices:
         raise ValueError("choose one of these names")
     return value
@@ -111,43 +120,55 @@ def _to_base64(rows: list[list[int]], _widget: Any = None) -> str:
 
 def choice_trait(choices: tuple[str, ...]) -> Checked:
     expected = "one of " + ", ".join(map(repr, choices))
-    return Checked(choices[0], partial(_choice, choices=choices), expected)
+    return Checked(choices[0], partial(_choice, choices=choices), expected, choices=choices)
 
 
 def taps_trait(default: Any, low: int, high: int) -> Checked:
     length = f"{low} to {high}" if low < high else f"{low}"
     return Checked(
-        default, partial(_taps, low=low, high=high), f"a list of {length} finite numbers"
+        default,
+        partial(_taps, low=low, high=high),
+        f"a list of {length} finite numbers",
+        length=(low, high),
+        low=-LARGEST,
+        high=LARGEST,
     )
+
+
+def kernel_trait(default: list[float]) -> Checked:
+    return taps_trait(default, 1, MOST_TAPS)
 
 
 def whole_trait(default: int, high: int, low: int = 0) -> Checked:
     check = partial(_number, low=low, high=high, whole=True)
-    return Checked(default, check, f"a whole number from {low} to {high}")
+    expected = f"a whole number from {low} to {high}"
+    return Checked(default, check, expected, low=low, high=high, whole=True)
 
 
 def number_trait(default: float, low: float, high: float) -> Checked:
-    return Checked(
-        default, partial(_number, low=low, high=high), f"a number from {low:g} to {high:g}"
-    )
+    check = partial(_number, low=low, high=high)
+    return Checked(default, check, f"a number from {low:g} to {high:g}", low=low, high=high)
 
 
 def point_trait(default: Any, limit: float) -> Checked:
     expected = f"two numbers from {-limit:g} to {limit:g}"
-    return Checked(default, partial(_point, limit=limit), expected)
+    check = partial(_point, limit=limit)
+    return Checked(default, check, expected, length=(2, 2), low=-limit, high=limit)
 
 
 def points_trait(default: Any, low: int, high: int, limit: float) -> Checked:
     expected = f"{low} to {high} points, each two numbers from {-limit:g} to {limit:g}"
-    return Checked(default, partial(_points, low=low, high=high, limit=limit), expected)
+    check = partial(_points, low=low, high=high, limit=limit)
+    return Checked(default, check, expected, rows=(low, high), low=-limit, high=limit)
 
 
 def square_trait(default: Any) -> Checked:
     expected = "3 rows of 3 or 5 rows of 5 finite numbers"
-    return Checked(default, partial(_square, sizes=(3, 5)), expected)
+    check = partial(_square, sizes=SIZES)
+    return Checked(default, check, expected, sizes=SIZES, low=-LARGEST, high=LARGEST)
 
 
 def grey_trait(default: Any) -> Checked:
     """A 64×64 picture of grey values, sent to the page as base64 of its bytes."""
     trait = Checked(default, _grey, "64 rows of 64 whole grey values from 0 to 255")
-    return trait.tag(to_json=_to_base64, from_json=_from_base64)
+    return trait.tag(fixed=True, to_json=_to_base64, from_json=_from_base64)

@@ -1,0 +1,184 @@
+// One explorer on a page or in a notebook: state in, picture out.
+
+/** What anywidget gives, and a static page has a stand-in for.
+ * @typedef {object} Model
+ * @property {(name: string) => any} get
+ * @property {(name: string, value: any) => void} set
+ * @property {(event: string, listener: () => void) => void} on
+ * @property {(event: string, listener: () => void) => void} off
+ * @property {() => void} save_changes
+ */
+
+/** What a drawing sees of its explorer: its state, and its traits as Python declares them.
+ * @template {Kind} K
+ * @typedef {object} View
+ * @property {(typeof EXPLORERS)[K]["traits"]} traits
+ * @property {() => States[K]} state
+ * @property {(patch: Partial<States[K]>) => void} set
+ * @property {() => void} draw
+ */
+
+/** What js/<kind>.js adds to DRAWINGS. `build` makes the nodes once; its `draw` shows a state and
+ * returns the sentence to announce. `compute` gives the numbers, with the keys of Python's
+ * readouts(). A state that is not `consistent` is neither drawn nor taken from a link.
+ * @template {Kind} K
+ * @typedef {object} Drawing
+ * @property {string} title
+ * @property {(state: States[K]) => Readouts} compute
+ * @property {(view: View<K>) => Built<States[K]>} build
+ * @property {(state: States[K]) => boolean} [consistent]
+ */
+
+/**
+ * @template S
+ * @typedef {{ nodes: Node[], draw: (state: S) => string, stop?: () => void, reset?: () => void }} Built
+ */
+
+/** @type {{ [K in Kind]?: Drawing<K> }} */
+const DRAWINGS = {};
+/** @type {(kind: Kind) => Drawing<any>} */
+const drawingOf = (kind) => /** @type {Drawing<any>} */ (DRAWINGS[kind]);
+
+/** The numbers of an explorer.
+ * @param {Kind} kind @param {any} state */
+const compute = (kind, state) => drawingOf(kind).compute(state);
+
+/** Draw an explorer into an element. Returns what takes it down again.
+ * @param {{ model: Model, el: Element }} place */
+function render({ model, el }) {
+  /** @type {Kind} */
+  const kind = model.get("_explorer");
+  const { name, traits } = EXPLORERS[kind], { title, build, consistent } = drawingOf(kind);
+  const names = Object.keys(traits), keys = settable(traits), index = model.get("_index");
+  const state = () => Object.fromEntries(names.map((k) => [k, model.get(k)]));
+  const initial = state(), live = h("p", { class: "convsim-unseen", "aria-live": "polite" });
+  const link = linkRow(index !== undefined, () => { built.reset?.(); view.set(initial); });
+  let setting = false, gone = false, timer = 0, sentence = "";
+
+  /** @type {View<any>} */
+  const view = {
+    traits,
+    state,
+    set(patch) {
+      setting = true;
+      for (const [k, value] of Object.entries(patch)) model.set(k, value);
+      setting = false;
+      model.save_changes();
+      view.draw();
+      tell();
+    },
+    draw() {
+      const s = state();
+      if (gone || consistent?.(s) === false) return;
+      sentence = built.draw(s);
+      link.text.value = index === undefined ? python(name, keys, s) : address(index, keys, s);
+    },
+  };
+  /** Announce what a change led to, once a drag has come to rest. */
+  const tell = () => {
+    link.note.textContent = "";
+    clearTimeout(timer);
+    timer = setTimeout(() => (live.textContent = sentence), 700);
+  };
+  const arrived = atOnce(() => {
+    if (gone) return;
+    view.draw();
+    tell();
+  });
+  const changed = () => { if (!setting) arrived(); };
+  const built = build(view);
+  // JupyterLab takes the arrow keys, Enter and more from a focused control that does not say this.
+  const onfocusin = (/** @type {{ target: Element }} */ { target }) =>
+    target.setAttribute("data-lm-suppress-shortcuts", "true");
+  const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, onfocusin },
+    ...built.nodes, link.node, live);
+  el.append(root);
+  for (const k of names) model.on(`change:${k}`, changed);
+  view.draw();
+
+  return () => {
+    gone = true;
+    clearTimeout(timer);
+    for (const k of names) model.off(`change:${k}`, changed);
+    built.stop?.();
+    root.remove();
+  };
+}
+
+/** Call once for all the calls of one message.
+ * @param {() => void} action */
+function atOnce(action) {
+  let queued = false;
+  return () => {
+    if (queued) return;
+    queued = true;
+    queueMicrotask(() => {
+      queued = false;
+      action();
+    });
+  };
+}
+
+/** The last row of an explorer: Reset, and its state as a link or as a constructor call.
+ * @param {boolean} onPage @param {() => void} reset */
+function linkRow(onPage, reset) {
+  const text = h("input", { class: "convsim-input convsim-link", readonly: "",
+    "aria-label": onPage ? "Link to this state" : "Constructor call", onfocus: () => text.select() });
+  const note = h("span", { class: "convsim-note", role: "status" });
+  const copy = () => {
+    text.select();
+    const done = () => { note.textContent = "Copied."; };
+    const failed = () => { note.textContent = "Select the text and copy it."; };
+    if (navigator.clipboard) navigator.clipboard.writeText(text.value).then(done, failed);
+    else failed();
+  };
+  const node = h("div", { class: "convsim-row convsim-footer" },
+    button("Reset", reset), button(onPage ? "Copy link" : "Copy as Python", copy), text, note);
+  return { node, text, note };
+}
+
+/** A model without a kernel behind it.
+ * @param {Record<string, any>} values
+ * @returns {Model} */
+function standIn(values) {
+  /** @type {Map<string, (() => void)[]>} */
+  const listeners = new Map();
+  return {
+    get: (k) => values[k],
+    set(k, value) {
+      const same = JSON.stringify(values[k]) === JSON.stringify(value);
+      values[k] = value;
+      if (!same) for (const listener of [...(listeners.get(`change:${k}`) ?? [])]) listener();
+    },
+    on: (event, listener) => { listeners.set(event, [...(listeners.get(event) ?? []), listener]); },
+    off: (event, listener) => { listeners.set(event, (listeners.get(event) ?? []).filter((l) => l !== listener)); },
+    save_changes() {},
+  };
+}
+
+/** Draw every explorer of a static page that is not drawn yet. */
+function mountAll() {
+  /** @type {NodeListOf<HTMLElement>} */
+  const all = document.querySelectorAll("div.convsim-explorer[data-explorer]");
+  all.forEach((el, index) => {
+    const kind = /** @type {Kind} */ (el.dataset.explorer), data = el.querySelector('script[type="application/json"]');
+    if (el.dataset.mounted !== undefined || !data?.textContent || !DRAWINGS[kind]) return;
+    el.dataset.mounted = "";
+    const model = standIn({ ...JSON.parse(data.textContent), _explorer: kind, _index: index });
+    el.querySelector(".convsim-fallback")?.remove();
+    render({ model, el });
+    const go = () => {
+      const note = el.querySelector(".convsim-footer .convsim-note");
+      if (!restore(model, kind, el) && note) note.textContent = "This link cannot be read.";
+    };
+    go();
+    addEventListener("hashchange", go);
+  });
+}
+
+/** What the joined script ends with: offer what a notebook needs, and mount a page's explorers. */
+function start() {
+  Object.assign(globalThis, { convsimExplorers: { render, compute, mountAll } });
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
+  else mountAll();
+}

@@ -1,0 +1,133 @@
+"""Pages with explorers, opened from disk, and what can be read off them."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from playwright.sync_api import Page
+
+from convsim.explorers.base import Explorer
+from convsim.explorers.script import javascript, stylesheet
+
+# A kernel's view as anywidget would see it: Backbone's events, every call written down.
+FAKE_MODEL = """
+globalThis.fakeModel = (state) => {
+  const listeners = {};
+  return {
+    state, calls: [],
+    get: (key) => state[key],
+    set(key, value) { this.calls.push(["set", key, value]); this.receive({ [key]: value }); },
+    save_changes() { this.calls.push(["save_changes"]); },
+    on(event, listener) { (listeners[event] ??= []).push(listener); },
+    off(event, listener) { listeners[event] = listeners[event].filter((l) => l !== listener); },
+    receive(patch) {
+      Object.assign(state, patch);
+      for (const key of Object.keys(patch)) (listeners[`change:${key}`] ?? []).forEach((l) => l());
+    },
+    count: () => Object.values(listeners).flat().length,
+  };
+};
+"""
+
+
+def largest(value: Any) -> float:
+    """The size of the largest number in a readout."""
+    return 1.0 if value is None else torch.tensor(value).abs().max().item()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the tests of every explorer must know of one: ``FACTS`` in ``test_<kind>.py``.
+
+    Args:
+        random: the explorer in a random state; the number counts the states from 0.
+        slider: a CSS selector of its sliders, and a readout that answers to each of them.
+        slowest: the explorer in the state that takes longest to draw.
+        widest: the explorer in states that need most room.
+        pictures: how many it draws.
+        mangled: ends of links that its explorer must not take.
+        scale: the size of the numbers that a readout (name, value, all) is computed from.
+    """
+
+    random: Callable[[random.Random, int], Explorer]
+    slider: tuple[str, str]
+    slowest: Callable[[], Explorer]
+    pictures: int
+    widest: Callable[[], list[Explorer]] = list
+    mangled: tuple[str, ...] = ()
+    scale: Callable[[str, Any, dict[str, Any]], float] = field(
+        default=lambda name, value, readouts: largest(value)
+    )
+
+
+def random_taps(rng: random.Random, count: int) -> list[float]:
+    size = 10 ** rng.uniform(-2, 2)
+    return [rng.uniform(-size, size) for _ in range(count)]
+
+
+def write_page(folder: Path, *explorers: Explorer, head: str = "") -> str:
+    """Write a page as the book builds it, opened from disk, and return its address."""
+    static = folder / "_static"
+    static.mkdir(exist_ok=True)
+    (static / "explorers.js").write_text(javascript(), encoding="utf-8")
+    (static / "explorers.css").write_text(stylesheet(), encoding="utf-8")
+    path = folder / "page.html"
+    path.write_text(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Page</title>'
+        '<meta name="viewport" content="width=device-width">'
+        '<link rel="icon" href="data:,"><link rel="stylesheet" href="_static/explorers.css">'
+        f'<script src="_static/explorers.js"></script>{head}</head>'
+        '<body style="margin: 16px; font-family: sans-serif">'
+        f"{''.join(explorer.static_html() for explorer in explorers)}</body></html>",
+        encoding="utf-8",
+    )
+    return path.as_uri()
+
+
+def state_of(explorer: Explorer) -> dict[str, Any]:
+    return {name: explorer.get_state(name)[name] for name in explorer.names}
+
+
+def show_live(page: Page, folder: Path, explorer: Explorer) -> None:
+    """Open a page that draws the explorer from a fake model, ``model``, until ``dispose()``."""
+    page.goto(write_page(folder, head=f"<script>{FAKE_MODEL}</script>"))
+    page.evaluate(
+        """(state) => {
+          globalThis.model = fakeModel(state);
+          globalThis.dispose = convsimExplorers.render({ model, el: document.body });
+        }""",
+        {**state_of(explorer), "_explorer": explorer.kind},
+    )
+
+
+def readout(page: Page, name: str) -> float:
+    return float(page.locator(f'[data-readout="{name}"]').first.get_attribute("data-value") or "")
+
+
+def link_parts(page: Page) -> dict[str, str]:
+    link = page.locator(".convsim-link").first.input_value()
+    return dict(part.split("=") for part in link.split("#")[1].split("&"))
+
+
+def shown_kernels(page: Page) -> dict[str, list[float]]:
+    """The kernels in the page's own link, which are exact."""
+    parts = link_parts(page)
+    return {
+        name: [float(v) for v in parts[name].split(",")] for name in parts if name.startswith("ke")
+    }
+
+
+def points_of(page: Page, mark: str) -> list[tuple[float, float]]:
+    path = page.locator(mark).get_attribute("d") or ""
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML](-?[\d.]+) (-?[\d.]+)", path)]
+
+
+def assert_quiet(page: Page) -> None:
+    assert page.errors == []  # type: ignore[attr-defined]
+    assert page.outside_requests == []  # type: ignore[attr-defined]

@@ -1,0 +1,87 @@
+"""Links that hold the state of an explorer."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from convsim.explorers import CorrelationExplorer, SimilarityExplorer
+from convsim.explorers.script import EXPLORERS
+from tests.browser.explorer_pages import assert_quiet, write_page
+from tests.browser.test_every_explorer import KINDS
+
+
+def in_link(value: Any) -> str:
+    """Rows parted by semicolons, numbers by commas, as JavaScript prints them."""
+    if isinstance(value, list):
+        return (";" if isinstance(value[0], list) else ",").join(map(in_link, value))
+    return str(value).removesuffix(".0")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str) -> None:
+    rng = random.Random(3)
+    first, second = KINDS[kind].random(rng, 1), KINDS[kind].random(rng, 1)
+    url = write_page(tmp_path, CorrelationExplorer(), first)
+    page.goto(url)
+    pristine = page.locator(".convsim-link").nth(1).input_value()
+    names = [name for name in second.names if not second.trait_metadata(name, "fixed")]
+    query = "&".join(f"{name}={in_link(getattr(second, name))}" for name in names)
+    link = f"{url}#convsim=1&{query}"
+    assert link != pristine
+    page.goto("about:blank")
+    page.goto(link)
+    assert page.locator(".convsim-link").nth(1).input_value() == link
+    assert page.locator(".convsim-link").nth(0).input_value() != link
+    page.get_by_role("button", name="Reset").nth(1).click()
+    assert page.locator(".convsim-link").nth(1).input_value() == pristine
+    page.evaluate("location.hash = ''")
+    page.evaluate("(hash) => { location.hash = hash; }", link.split("#")[1])
+    expect(page.locator(".convsim-link").nth(1)).to_have_value(link)
+    assert_quiet(page)
+
+
+@pytest.mark.parametrize(
+    ("kind", "query"), [(kind, query) for kind, facts in KINDS.items() for query in facts.mangled]
+)
+def test_a_mangled_link_changes_nothing(page: Page, tmp_path: Path, kind: str, query: str) -> None:
+    url = write_page(tmp_path, EXPLORERS[kind]())
+    page.goto(url)
+    pristine = page.locator(".convsim-link").input_value()
+    page.goto("about:blank")
+    page.goto(f"{url}#convsim=0&{query}")
+    expect(page.get_by_text("This link cannot be read.")).to_be_visible()
+    assert page.locator(".convsim-link").input_value() == pristine
+    assert_quiet(page)
+
+
+def test_a_link_to_another_explorer_changes_nothing(page: Page, tmp_path: Path) -> None:
+    url = write_page(tmp_path, SimilarityExplorer())
+    page.goto(url)
+    pristine = page.locator(".convsim-link").input_value()
+    page.goto("about:blank")
+    page.goto(f"{url}#convsim=1&kernel_1=1,2&kernel_2=3,4")
+    assert page.locator(".convsim-link").input_value() == pristine
+    expect(page.get_by_text("This link cannot be read.")).to_be_visible(visible=False)
+    assert_quiet(page)
+
+
+def test_copy_link_fills_the_clipboard_or_says_how(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, SimilarityExplorer()))
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: "
+        "{ writeText: async (text) => { globalThis.copied = text; } }, configurable: true })"
+    )
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    assert page.evaluate("copied") == page.locator(".convsim-link").input_value()
+    page.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', { value: "
+        "{ writeText: async () => { throw new Error('no'); } } })"
+    )
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Select the text and copy it.")).to_be_visible()
