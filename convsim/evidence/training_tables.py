@@ -77,7 +77,7 @@ def sweep_of_width(width: int, folder: Path = RESULTS) -> list[Training]:
 
 def data_rank(data: str) -> int:
     """How much a result on these data says: CIFAR-10 above a copy of it, a copy above digits."""
-    return 2 if data == "CIFAR-10" else int(data.startswith("CIFAR-10"))
+    return 2 if data == "CIFAR-10" else int(data.startswith("CIFAR-10 ("))
 
 
 def on_other_data(records: Iterable[Record[Any]]) -> str:

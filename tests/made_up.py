@@ -1,0 +1,167 @@
+"""Records with made-up numbers, for tests that know what a table or a figure must show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from convsim.experiments.cifar10 import TrainingSettings
+from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
+from convsim.experiments.pairs import TABLES
+from convsim.experiments.record import Record, save_record, stored
+
+LAYERS = ("blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0")
+COPY = "CIFAR-10 (JPEG copy)"
+
+
+def save(
+    folder: Path, experiment: str, settings: Any, metrics: dict[str, Any], **changes: Any
+) -> Path:
+    """A record, and where, when and how it was not made."""
+    record = Record(
+        experiment=experiment,
+        settings=stored(settings),
+        metrics=metrics,
+        data="made up",
+        started="2026-02-03T04:05:06+00:00",
+        seconds=12.5,
+        command="convsim run",
+        versions={"python": "3.99", "torch": "9.8.7"},
+        commit=None,
+        hardware="a machine",
+    )
+    return save_record(replace(record, **changes), settings, folder)
+
+
+def summary(mean: float, std: float = 0.5, median: float | None = None) -> dict[str, float]:
+    middle = mean if median is None else median
+    return {"n": 9, "mean": mean, "std": std, "q05": -1.0, "q50": middle, "q95": 99.0}
+
+
+def save_pairs(folder: Path, table: str, **changes: Any) -> None:
+    """The six rows of a table; row n has numbers that end in n."""
+    for n, row in enumerate(TABLES[table]):
+        metrics = {
+            "reduced_percent": 70.0 + n,
+            "decrease_percent": summary(80 + n, 10 + n),
+            "increase_percent": summary(0.0, median=100.0 + n),
+            "correlation": summary(0.5 + n / 100, 0.25 + n / 100),
+            "cosine_before": summary(0.6 + n / 100, 0.1),
+            "cosine_after": summary(0.3 + n / 100, 0.2),
+            "cosine_fell_percent": 40.0 + n,
+            "smaller_norm_before": summary(0.0, median=1.0 + n),
+            "smaller_norm_after": summary(0.0, median=0.5 + n),
+            "larger_norm_before": summary(0.0, median=7.0 + n),
+            "larger_norm_after": summary(0.0, median=2.0 + n),
+            "diverged": n,
+            "curve": {
+                "step": [0, 5, 10],
+                "loss": [1.0, 0.5, 0.0],
+                "similarity": [1.0, 0.25 + n / 100, 1e-20],
+                "cosine": [0.6 + n / 100, 0.4, 0.3 + n / 100],
+            },
+        }
+        save(folder, "pairs", row, metrics | changes, seconds=1.0 + n)
+
+
+def training_metrics(settings: TrainingSettings, accuracy: float) -> dict[str, Any]:
+    """Best test accuracy in epoch 2; layer i has i + 1 times the size of the first."""
+    epochs = range(1, settings.epochs + 1)
+    test = [accuracy - 0.5 * abs(epoch - 2) for epoch in epochs]
+
+    def layers(size: float) -> dict[str, list[float]]:
+        return {name: [size * (i + 1) / epoch for epoch in epochs] for i, name in enumerate(LAYERS)}
+
+    return {
+        "top_test_accuracy": max(test),
+        "last_test_accuracy": test[-1],
+        "initialisation_seconds": 1.5,
+        "cosine_before": dict(zip(LAYERS, (0.9, 0.1, 0.2, 0.3), strict=True)),
+        "cosine_after": dict(zip(LAYERS, (0.9, 0.2, 0.3, 0.4), strict=True)),
+        "chosen": {},
+        "epochs": {
+            "epoch": list(epochs),
+            "loss": [2.0 / epoch for epoch in epochs],
+            "train_accuracy": [10.0 * epoch for epoch in epochs],
+            "test_accuracy": test,
+            "seconds": [4.0 + (settings.condition == "regularise")] * settings.epochs,
+            "similarity": layers(100.0),
+            "normalized": layers(0.2),
+            "norm": layers(2.0),
+        },
+    }
+
+
+def save_training(
+    folder: Path, settings: TrainingSettings, accuracy: float | None, **changes: Any
+) -> None:
+    """A training with this best test accuracy; None for one that diverged."""
+    metrics: dict[str, Any] = {"diverged": "epoch 1"}
+    if accuracy is not None:
+        metrics = training_metrics(settings, accuracy) | changes
+    save(folder, "table5", settings, metrics)
+
+
+def neighborhoods(overlap: float | None, chance: float | None = 0.1) -> dict[str, Any]:
+    """Overlap within 0.02 below and 0.03 above; other measures are multiples of it."""
+
+    def measure(times: float) -> dict[str, float | None]:
+        if overlap is None:
+            return {"mean": None, "low": None, "high": None}
+        mean = times * overlap
+        return {"mean": mean, "low": mean - 0.02, "high": mean + 0.03}
+
+    return {
+        "overlap": measure(1),
+        "overlap_chance": chance,
+        "redundancy": measure(2),
+        "redundancy_chance": chance,
+        "coverage": measure(3),
+        "coverage_chance": chance,
+        "neighbors": measure(10),
+        "aggregate_neighbors": measure(20),
+        "undefined": 0,
+    }
+
+
+def save_network(
+    folder: Path,
+    run: TrainingSettings,
+    overlaps: Sequence[float | None],
+    *,
+    trained: bool = True,
+    **changes: Any,
+) -> None:
+    """A network whose layers have these overlaps before the non-linearity, and half of it after."""
+    layers = {
+        name: {
+            "weights": {"similarity": 1234.5 * (i + 1), "normalized": 0.5 + i / 10, "norm": 3.0},
+            "cosine": 0.25 + i / 10,
+            "cosine_without_mean": None if overlap is None else 0.15 + i / 10,
+            "before": neighborhoods(overlap),
+            "after": neighborhoods(None if overlap is None else overlap / 2),
+        }
+        for i, (name, overlap) in enumerate(zip(LAYERS, overlaps, strict=True))
+    }
+    settings = replace(OverlapSettings(run, trained), **changes)
+    save(folder, "overlap", settings, {"layers": layers})
+
+
+def save_regularized(
+    folder: Path,
+    settings: RegularizedSettings,
+    overlap: float | None,
+    *,
+    train_error: float = 10.0,
+    test_error: float = 40.0,
+) -> None:
+    """A network whose last layer has this overlap after the non-linearity, and twice it before."""
+    metrics = {
+        "train_error": train_error,
+        "test_error": test_error,
+        "before": neighborhoods(None if overlap is None else 2 * overlap),
+        "after": neighborhoods(overlap),
+    }
+    save(folder, "overlapregularized", settings, metrics)

@@ -1,0 +1,116 @@
+"""Whole layers under a descent, from made-up records: what is drawn and what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from convsim.evidence import layer_figures
+from convsim.experiments.descent import DESCENT, FLOOR, DescentSettings
+from convsim.experiments.record import record_path
+from convsim.figures import COLORS, SYMBOLS
+from tests.made_up import LAYERS, save
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for times, settings in enumerate(DESCENT, start=1):
+        layers = {
+            name: {
+                "norm": [4.0 * times + i, 2.0, 1.0 + i],
+                "similarity": [1000.0 * (i + 1), 10.0, 0.12345678],
+                "normalized": [0.9, 0.8, 0.7 / times],
+                "kernel_cosine": [0.1, 0.1, 0.1],
+            }
+            for i, name in enumerate(LAYERS)
+        }
+        save(tmp_path, "descent", settings, {"steps": [0, 10, 20], "layers": layers})
+    # A narrower network is no CNN1.
+    save(tmp_path, "descent", DescentSettings(width=4), {"steps": [0], "layers": {}})
+    for settings in FLOOR:
+        rows = [
+            {"kernels": s, "start": 9.0, "lowest": lowest, "white": 10.0, "bound": 0.0}
+            for s, lowest in ((2, 6.0), (9, 7.5), (33, 10.5 - settings.channels / 128))
+        ]
+        save(tmp_path, "floor", settings, {"rows": rows})
+    return tmp_path
+
+
+def test_both_descents_are_drawn_layer_by_layer(folder: Path) -> None:
+    figure = layer_figures.layers_figure(folder=folder)
+    assert len(figure.data) == 2 * 4 * 3
+    of_second = [line for line in figure.data if line.name == "layer 2, Algorithm 1"]
+    assert [list(line.y) for line in of_second] == [
+        [5.0, 2.0, 2.0],
+        [2000.0, 10.0, 0.12346],
+        [0.9, 0.8, 0.7],
+    ]
+    assert [line.yaxis for line in of_second] == ["y", "y2", "y3"]
+    assert [line.showlegend for line in of_second] == [True, False, False]
+    assert all(tuple(line.x) == (0, 10, 20) for line in figure.data)
+    free = [line for line in figure.data if line.name == "layer 2, scale-free"]
+    assert list(free[2].y) == [0.9, 0.8, 0.35] and free[0].y[0] == 9.0
+    assert {line.line.dash for line in free} == {"dot"}
+    assert {line.line.dash for line in of_second} == {"solid"}
+    assert {line.line.color for line in of_second + free} == {COLORS[1]}
+    assert {line.legendgroup for line in of_second} == {"layer 2, Algorithm 1"}
+    axes = (figure.layout.yaxis, figure.layout.yaxis2, figure.layout.yaxis3)
+    assert [axis.type for axis in axes] == ["log", "log", None]
+    assert axes[2].range == (0, 1.05)
+    assert [title.text for title in figure.layout.annotations] == [
+        *("weight norm", "L_CS", "normalised similarity"),
+    ]
+
+
+def test_the_ends_of_the_descents_are_said(folder: Path) -> None:
+    alt = layer_figures.layers_figure(folder=folder).layout.meta["alt"]
+    assert "four layers over 20 steps. layer 1, Algorithm 1: weight norm 4 to 1, " in alt
+    assert "layer 2, Algorithm 1: weight norm 5 to 2, L_CS 2e+03 to 0.123, " in alt
+    assert alt.endswith(
+        "layer 4, scale-free: weight norm 11 to 4, L_CS 4e+03 to 0.123, "
+        "normalised similarity 0.9 to 0.35."
+    )
+
+
+def test_falls_are_per_cent_of_the_white_value(folder: Path) -> None:
+    figure = layer_figures.floor_figure(folder=folder)
+    *measured, limit = figure.data
+    assert [line.name for line in measured] == [f"measured, C = {c}" for c in (1, 4, 64)]
+    assert list(measured[0].x) == list(limit.x) == [2, 9, 33]
+    assert list(measured[0].y) == [40.0, 25.0, 0.001]  # what does not fall has no logarithm
+    assert list(measured[2].y) == [40.0, 25.0, 0.001]
+    # 3 × 3 taps: at most 8 / (S - 1) of the white value, and no more than all of it.
+    assert list(limit.y) == [100.0, 100.0, 25.0]
+    assert [line.marker.symbol for line in measured] == list(SYMBOLS[:3])
+    assert [line.line.color for line in measured] == list(COLORS[:3])
+    assert limit.name == "no descent can do more" and limit.mode == "lines"
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
+    alt = figure.layout.meta["alt"]
+    assert "C = 4: 40 % for S = 2, 0.001 % for the widest; " in alt
+
+
+@pytest.mark.parametrize(
+    ("show", "settings", "experiment"),
+    [
+        (layer_figures.layers_figure, DESCENT[1], "descent"),
+        (layer_figures.floor_figure, FLOOR[1], "floor"),
+    ],
+)
+def test_what_is_missing_is_named(show, settings, experiment: str, folder: Path) -> None:
+    path = record_path(experiment, settings, folder)
+    path.unlink()
+    with pytest.raises(ValueError, match=rf"^{path.name} of {experiment} are not in .*descent`$"):
+        show(folder=folder)
+
+
+def test_the_books_falls_stay_below_the_limit() -> None:
+    *measured, limit = layer_figures.floor_figure().data
+    for trace in measured:
+        assert all(fall <= most + 1e-9 for fall, most in zip(trace.y, limit.y, strict=True))
+
+
+def test_the_books_descents_are_drawn() -> None:
+    figure = layer_figures.layers_figure()
+    assert len(figure.data) == 2 * 4 * 3
+    assert "layer 2, scale-free" in figure.layout.meta["alt"]
