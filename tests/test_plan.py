@@ -68,8 +68,8 @@ def test_the_books_plan_has_its_order() -> None:
 
 def test_selected_is_every_condition_with_every_width_and_seed() -> None:
     rows = selected()
-    assert len(rows) == len(set(rows)) == 13 * 2 * 5 + 1
-    assert Counter(row.width for row in rows) == {64: 65, 128: 65, 512: 1}
+    assert len(rows) == len(set(rows)) == len(CONDITIONS) * 2 * 5 + 1
+    assert Counter(row.width for row in rows) == {64: 5 * len(CONDITIONS), 128: 5 * len(CONDITIONS), 512: 1}
     assert Counter(r.condition for r in rows if r.width == 64) == dict.fromkeys(CONDITIONS, 5)
     assert [(r.condition, r.seed) for r in rows if r.width == 512] == [("baseline", 0)]
     assert {(r.epochs, r.data, r.batch_size) for r in rows} == {(100, "CIFAR-10", 512)}
@@ -284,7 +284,7 @@ def test_the_command_lists_the_plan_or_what_is_selected(tmp_path: Path) -> None:
         *(["decay", "width 64", f"seed {seed}"] for seed in (0, 1)),
         ["baseline", "width 512", "seed 0"],
     ]
-    assert len(lines("--epochs", "3")) == 13 * 2 * 5 + 1 + 1
+    assert len(lines("--epochs", "3")) == len(CONDITIONS) * 2 * 5 + 1 + 1
 
 
 def test_looking_leaves_no_trace(tmp_path: Path) -> None:

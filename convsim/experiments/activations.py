@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
@@ -11,6 +12,7 @@ from convsim.data import Images, spread
 from convsim.feature_maps import feature_map_cosines
 from convsim.similarity import convolutional_layers
 
+NON_LINEARITIES = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU)
 PICTURES = 512  # test images on which feature maps are compared
 SIDES = ("before", "after")
 """A layer's channels before and after the non-linearity, both at full size, before pooling."""
@@ -47,33 +49,62 @@ def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:
 
 
 def layer_activations(model: nn.Module, test: Images, count: int) -> dict[tuple[str, str], Tensor]:
-    """What every block's LeakyReLU means for some test images, by its convolution's name.
+    """Every layer on both sides of its non-linearity, for some test images.
 
-    The blocks pool first, which is the same in the end; the maps here are those of the batch
-    normalisation, and LeakyReLU of them.
+    The layers of :class:`~convsim.models.ShallowCNN` pool first, which is the same in the end; the
+    maps here are those of the batch normalisation, and the non-linearity of them.
+
+    Args:
+        model: a network.
+        test: images to choose from.
+        count: how many are chosen, evenly spread.
+
+    Returns:
+        ``(n, C, H, W)`` by the name of the convolution and ``"before"`` or ``"after"``.
+
+    Raises:
+        ValueError: if the network has no non-linearity that is a module.
     """
     images = test.normalized(spread(len(test), count, test.pixels.device))
     model = with_statistics_of(model, images)
     outputs: dict[tuple[str, str], Tensor] = {}
-    names = [name for name, _ in convolutional_layers(model)]
-    modules = list(model.modules())
-    normalizations = [module for module in modules if isinstance(module, nn.BatchNorm2d)]
-    activations = [module for module in modules if isinstance(module, nn.LeakyReLU)]
-    for name, normalization, activation in zip(names, normalizations, activations, strict=True):
 
-        def keep(
-            _: nn.Module,
-            __: object,
-            output: Tensor,
-            name: str = name,
-            slope: float = activation.negative_slope,
-        ) -> None:
-            outputs[name, "before"] = output
-            outputs[name, "after"] = nn.functional.leaky_relu(output, slope)
+    def keep(name: str, activation: nn.Module) -> Callable[[nn.Module, object, Tensor], None]:
+        def hook(_: nn.Module, __: object, output: Tensor) -> None:
+            # Clones, because what follows in the network may work in place.
+            outputs[name, "before"] = output.clone()
+            outputs[name, "after"] = activation(output.clone())
 
-        # The model is a copy, so nobody else will meet these hooks.
-        normalization.register_forward_hook(keep)
+        return hook
 
+    # The model is a copy, so nobody else will meet these hooks.
+    for name, last, activation in _layers(model):
+        last.register_forward_hook(keep(name, activation))
     with torch.no_grad():
         model(images)
     return outputs
+
+
+def _layers(model: nn.Module) -> list[tuple[str, nn.Module, nn.Module]]:
+    """Every convolution's name, the module whose output is its layer's, and its non-linearity.
+
+    They stand behind the convolution in the order of the modules. Where a network uses one
+    non-linearity several times it is named once, and counts for the convolutions that have none.
+    """
+    last: dict[str, nn.Module] = {}
+    activations: dict[str, nn.Module] = {}
+    name = ""
+    for found, module in model.named_modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            name, last[found] = found, module
+        elif name and isinstance(module, nn.BatchNorm2d):
+            last[name] = module
+        elif name and isinstance(module, NON_LINEARITIES):
+            activations[name] = module
+    if not activations:
+        raise ValueError(
+            f"{type(model).__name__} has no non-linearity among its modules; expected one of "
+            f"{', '.join(kind.__name__ for kind in NON_LINEARITIES)}"
+        )
+    common = next(iter(activations.values()))
+    return [(name, module, activations.get(name, common)) for name, module in last.items()]

@@ -8,9 +8,10 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from convsim import models
+from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
-from convsim.models import ShallowCNN
 from convsim.similarity import convolutional_layers, convolutional_similarity
 from convsim.training import minimize_similarity
 
@@ -19,14 +20,15 @@ RECORDED_EVERY = 10  # steps
 
 @dataclass(frozen=True)
 class DescentSettings:
-    """Algorithm 1 on a freshly initialised :class:`~convsim.models.ShallowCNN`.
+    """Algorithm 1 on a freshly initialised network.
 
     Attributes:
-        width: width of the network; 64 is CNN1.
+        width: width of the network; of :class:`~convsim.models.ShallowCNN`, 64 is CNN1.
         scale_free: descend on the normalised similarity with every kernel's norm held.
         iterations: number of Adam steps.
         learning_rate: Adam's learning rate.
         seed: seed of the initialisation.
+        model: a key of :data:`convsim.models.MODELS`.
     """
 
     width: int = 64
@@ -34,6 +36,7 @@ class DescentSettings:
     iterations: int = 500
     learning_rate: float = 1e-3
     seed: int = 0
+    model: str = added("ShallowCNN", before="ShallowCNN")
 
     def __str__(self) -> str:
         return f"width {self.width}, {'scale-free' if self.scale_free else 'Algorithm 1'}"
@@ -119,7 +122,7 @@ FLOORS = Experiment("floor", _find_floor)
 def measure_descent(settings: DescentSettings) -> DescentMetrics:
     """Weight norm, L_CS, normalised form and mean absolute kernel cosine of each layer, by step."""
     torch.manual_seed(settings.seed)
-    model = ShallowCNN(settings.width)
+    model = models.build(settings.model, settings.width)
     layers = convolutional_layers(model)
     steps: list[int] = []
     history: dict[str, LayerDescent] = {

@@ -23,6 +23,10 @@ from convsim.training.checkpoint import read_history
 
 CNN1, CNN2, WIDEST = 64, 128, 512
 WIDTHS, SEEDS, EPOCHS = (CNN1, CNN2, WIDEST), 5, 100
+EVERY = (
+    *("baseline", "init", "regularise", "scale", "scale-free", "both", "decay", "learning-rate"),
+    *("random-bands", "same-band", "balanced-bands", "random-bands-scale", "random-bands-rate"),
+)
 BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
 
 
@@ -53,7 +57,7 @@ BOOK = (
     _group("Would a learning rate or weight decay do?", ("learning-rate", "decay"), range(3)),
     _group("Does lower similarity help?", ("scale-free", *BANDS, "both"), range(3)),
     _group("And in CNN2?", ("baseline", "init", "scale", "regularise"), range(1), CNN2),
-    _group("More seeds for CNN1", tuple(CONDITIONS), range(3, SEEDS)),
+    _group("More seeds for CNN1", EVERY, range(3, SEEDS)),
     _group("What does width alone buy?", ("baseline",), range(1), WIDEST),
 )
 """The book's plan."""
