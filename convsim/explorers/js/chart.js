@@ -108,8 +108,7 @@ class Chart {
   /** @param {string} name @param {string} className @param {Point[]} pairs */
   area(name, className, pairs) {
     const d = pairs.map(([n, v]) => `L${f(this.x(n))} ${f(this.y(v))}`).join("");
-    const [first, last] = [pairs[0][0], pairs[pairs.length - 1][0]].map((n) => f(this.x(n)));
-    this.put(name, "path", { class: className, d: `M${first} ${f(this.y(0))}${d}V${f(this.y(0))}Z` });
+    this.put(name, "path", { class: className, d: `M${f(this.x(pairs[0][0]))} ${f(this.y(0))}${d}V${f(this.y(0))}Z` });
   }
 
   /** @param {string} name @param {string} className @param {Point[]} pairs @param {number} [r] */

@@ -3,10 +3,8 @@
 /** @typedef {{ kernel_1: number[], kernel_2: number[], loss: LossName, learning_rate: number }} PairState */
 /** @typedef {States["similarity"]["loss"] | States["spectrum"]["loss"]} LossName */
 /** What the views of two 1-d kernels have in common.
- * @typedef {object} PairView
- * @property {{ kernel_1: Bounds & { length: [number, number] }, learning_rate: Bounds, loss: { choices: LossName[] } }} traits
- * @property {() => PairState} state
- * @property {(patch: Partial<PairState>) => void} set
+ * @typedef {{ kernel_1: { length: [number, number] }, learning_rate: Bounds, loss: { choices: LossName[] } }} PairTraits
+ * @typedef {{ traits: PairTraits, state(): PairState, set(patch: Partial<PairState>): void }} PairView
  */
 
 /** @typedef {(a: number[], b: number[]) => number[]} Gradient with respect to a */
@@ -90,7 +88,7 @@ function descentFrom(view) {
 
   /** Take some steps; the sentence that ends the run, or nothing while it goes on.
    * @param {number} count */
-  function advance(count) {
+  const advance = (count) => {
     for (let i = 0; i < count; i++) {
       const next = { ...now, ...descend(now) }, value = lossOf(next);
       steps++;
@@ -109,7 +107,7 @@ function descentFrom(view) {
     }
     publish(now);
     return "";
-  }
+  };
   return {
     advance,
     interrupted: () => kernels(view.state()) !== kernels(now),
@@ -142,13 +140,13 @@ function descentPanel(view) {
   function start() {
     const descent = descentFrom(view);
     if (typeof descent === "string") return halt(descent);
-    function tick() {
+    const tick = () => {
       if (descent.interrupted()) return halt("Stopped: the kernels were set by other means.");
       const end = descent.advance(2);
       if (end) return halt(end);
       message.textContent = descent.progress();
       frame = requestAnimationFrame(tick);
-    }
+    };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return halt(descent.advance(3000));
     run.textContent = "Stop";
     message.setAttribute("aria-live", "off"); // sixty announcements a second help nobody

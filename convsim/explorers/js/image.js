@@ -5,7 +5,7 @@ const SLOPE = { 3: [-1, 0, 1], 5: [-1, -2, 0, 2, 1] };
 /** @param {number[]} a @param {number[]} b */
 const outer = (a, b) => a.map((p) => b.map((q) => p * q));
 /** @param {number} n */
-const blur = (n) => outer(BINOMIAL[n], BINOMIAL[n]).map((r) => r.map((v) => v / 4 ** (n - 1)));
+const smooth = (n) => outer(BINOMIAL[n], BINOMIAL[n]).map((r) => r.map((v) => v / 4 ** (n - 1)));
 
 /** A wave at 45° under a bell, to two digits.
  * @param {number} n */
@@ -25,8 +25,8 @@ function gabor(n) {
 const PRESETS = {
   "Sobel x": (n) => outer(BINOMIAL[n], SLOPE[n]),
   "Sobel y": (n) => outer(SLOPE[n], BINOMIAL[n]),
-  Blur: blur,
-  Sharpen: (n) => blur(n).map((r, i) => r.map((v, j) => (2 * i === n - 1 && 2 * j === n - 1 ? 2 : 0) - v)),
+  Blur: smooth,
+  Sharpen: (n) => smooth(n).map((r, i) => r.map((v, j) => (2 * i === n - 1 && 2 * j === n - 1 ? 2 : 0) - v)),
   Gabor: gabor,
   Random: (n, which, seed) => {
     const drawn = randomTaps(seed, 2 * n * n);

@@ -9,13 +9,10 @@
  * @property {() => void} save_changes
  */
 
-/** What a drawing sees of its explorer: its state, and its traits as Python declares them.
+/** What a drawing sees of its explorer: its traits as Python declares them, and its state.
  * @template {Kind} K
- * @typedef {object} View
- * @property {(typeof EXPLORERS)[K]["traits"]} traits
- * @property {() => States[K]} state
- * @property {(patch: Partial<States[K]>) => void} set
- * @property {() => void} draw
+ * @typedef {{ traits: (typeof EXPLORERS)[K]["traits"], state(): States[K],
+ *   set(patch: Partial<States[K]>): void, draw(): void }} View
  */
 
 /** What js/<kind>.js adds to DRAWINGS. `build` makes the nodes once; its `draw` shows a state and

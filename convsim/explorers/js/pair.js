@@ -1,7 +1,7 @@
 /** Two equalisers, their number of taps, and the descent on both.
  * @param {PairView} view
  * @param {(which: 0 | 1, kernel: number[], N: number) => number[]} [fit] a kernel to another size */
-function kernelPair(view, fit = (which, kernel, N) => resized(kernel, N)) {
+function kernelPair(view, fit = (_, kernel, N) => resized(kernel, N)) {
   const descent = descentPanel(view);
 
   /** A change by the reader's hand: it ends a running descent and the message about it.
