@@ -91,7 +91,7 @@ def cnn2() -> ShallowCNN:
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {"ShallowCNN": ShallowCNN}
-"""What experiments know by name: each is called with a width and a number of classes."""
+"""By name, what experiments can train; each is called with a width and a number of classes."""
 
 
 def build(name: str, width: int, classes: int = 10, **options: float) -> nn.Module:
