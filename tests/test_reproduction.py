@@ -1,31 +1,26 @@
-"""Both papers beside our records, and the list of all records."""
+"""Both papers beside the book's records: what the page says is what these say."""
 
 from __future__ import annotations
 
 import json
 import re
-from copy import deepcopy
-from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from convsim.evidence import provenance, reproduction
-from convsim.evidence.reproduction import CLAIMS, Finding
-from convsim.evidence.verdicts import AGREE, DIFFER, INCONCLUSIVE, OPEN, SIGNS
+from convsim.evidence.neighborhood_findings import neighborhood_findings
+from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
+from convsim.evidence.verdicts import AGREE, DIFFER, OPEN, SIGNS, Finding
 from convsim.experiments import paper
-from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.record import RESULTS, write_record
+from convsim.experiments.record import RESULTS
 
 CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
 
 
 @pytest.fixture(scope="module")
 def findings() -> dict[str, Finding]:
-    found = [*reproduction.similarity_findings(), *reproduction.neighborhood_findings()]
+    found = [*similarity_findings(), *neighborhood_findings()]
     return {finding.what: finding for finding in found}
 
 
@@ -55,12 +50,12 @@ def test_a_paper_that_printed_something_else_would_differ(monkeypatch: pytest.Mo
     rows = list(paper.PAIRS["table1"])
     rows[3] = paper.PairRow((0.25 + 0.2, 0.87), 60.7, (67.82, 29.42))
     monkeypatch.setitem(paper.PAIRS, "table1", tuple(rows))
-    found = {f.what: f for f in reproduction.similarity_findings()}
+    found = {f.what: f for f in similarity_findings()}
     assert found["Table 1, under ⟨K₁, K₂⟩²"].verdict == DIFFER
     assert found["Tables 2 and 3, under L_CS"].verdict == AGREE
     rows[3] = paper.PairRow((0.25, 0.87), 72.0, (67.82, 29.42))
     monkeypatch.setitem(paper.PAIRS, "table1", tuple(rows))
-    found = {f.what: f for f in reproduction.similarity_findings()}
+    found = {f.what: f for f in similarity_findings()}
     assert found["Table 1, under ⟨K₁, K₂⟩²"].verdict == DIFFER
 
 
@@ -84,72 +79,12 @@ def test_the_claims_are_those_of_table_5_and_what_explains_them(
         assert f"{claim.gain:+.2f} points" in findings[claim.what].paper
 
 
-def test_the_rules_have_a_line_for_each_claim() -> None:
-    rows = reproduction.rules_table().rows
-    assert [row[0] for row in rows] == [claim.what for claim in CLAIMS]
-    assert rows[4][1:] == (
-        *("best test accuracy over the epochs, CNN1", "init − scale"),
-        *("+4.50", "1", "3", "100"),
-    )
-
-
-def test_long_trainings_reach_the_page(tmp_path: Path) -> None:
-    for path in RESULTS.glob("*.json"):
-        if not path.name.startswith("table5-"):
-            (tmp_path / path.name).write_text(path.read_text())
-    settings = TrainingSettings("baseline", data="CIFAR-10 (JPEG copy)")
-    reached = {"baseline": 74.0, "init": 78.3, "scale": 78.0, "scale-free": 73.0}
-    for condition, accuracy in reached.items():
-        for seed, noise in enumerate((0.0, 0.1, -0.1)):
-            run = replace(settings, condition=condition, seed=seed)
-            metrics = {"top_test_accuracy": accuracy + noise * (condition != "baseline")}
-            started = datetime.now(timezone.utc)
-            write_record("table5", run, metrics, data="x", started=started, folder=tmp_path)
-    found = {f.what: f for f in reproduction.similarity_findings(tmp_path)}
-    assert [(found[c.what].verdict, found[c.what].ours.split(":")[0]) for c in CLAIMS] == [
-        (AGREE, "the claimed size"),
-        (OPEN, "not run"),
-        (OPEN, "not run"),
-        (OPEN, "not run"),
-        (DIFFER, "no gain"),
-        (DIFFER, "the opposite"),
-    ]
-    ours = found["Table 5, CNN1: Algorithm 1"].ours
-    assert "+4.30 [" in ours and "100 epochs, 3 seeds, CIFAR-10 (JPEG copy)" in ours
-    assert found["Table 5, width 512: baseline"].verdict == OPEN
-
-
-def test_intervals_that_contain_zero_are_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("spearman", "generalization"):
-        around_zero = SimpleNamespace(rho=0.1, low=-0.2, high=0.4)
-        monkeypatch.setattr(reproduction, name, lambda *_, found=around_zero, **__: found)
-    found = {f.what: f.verdict for f in reproduction.neighborhood_findings()}
-    assert found["Overlap varies with regularisation"] == INCONCLUSIVE
-    assert found["Overlap tells of generalisation"] == INCONCLUSIVE
-    assert found["Overlap varies with depth"] == found["Channels overlap significantly"] == AGREE
-
-
-@pytest.mark.parametrize(("chance", "verdict"), [(0.5, INCONCLUSIVE), (0.7, DIFFER)])
-def test_overlap_is_held_against_chance(
-    monkeypatch: pytest.MonkeyPatch, chance: float, verdict: str
-) -> None:
-    records = deepcopy(reproduction.network_records())
-    for record in records:
-        for layer in record.metrics["layers"].values():
-            layer["after"]["overlap"] |= {"low": 0.4, "high": 0.6}
-            layer["after"]["overlap_chance"] = chance
-    monkeypatch.setattr(reproduction, "network_records", lambda folder: records)
-    found = {f.what: f.verdict for f in reproduction.neighborhood_findings()}
-    assert found["Channels overlap significantly"] == verdict
-    assert found["Overlap varies with depth"] == INCONCLUSIVE, "the intervals are the same"
-
-
 def test_a_control_that_was_not_run_leaves_the_question_open(tmp_path: Path) -> None:
     for path in RESULTS.glob("*.json"):
         stored = json.loads(path.read_text())
         if stored["settings"].get("condition") != "scale":
             (tmp_path / path.name).write_text(path.read_text())
-    found = {f.what: f for f in reproduction.similarity_findings(tmp_path)}
+    found = {f.what: f for f in similarity_findings(tmp_path)}
     assert found["Algorithm 1 helps by that"].ours == "not run"
     assert found["Algorithm 1 helps by that"].verdict == OPEN
 
@@ -172,39 +107,3 @@ def test_the_words_of_the_page_fit_the_records(findings: dict[str, Finding]) -> 
     overlap = findings["Overlap tells of generalisation"].ours
     low, high = map(float, re.findall(r"\[(\S+) to (\S+)\]", overlap)[1])
     assert low < 0 < high, "the page says that at fixed dropout there is no correlation"
-
-
-def test_every_record_is_listed_once() -> None:
-    tables = provenance.record_tables()
-    listed = [row[0] for table in tables for row in table.rows]
-    assert sorted(listed) == sorted(path.name for path in RESULTS.glob("*.json"))
-    for table in tables:
-        text = table.source + " ".join(name for _, name in table.columns)
-        for key in ("data", "hardware", "seconds", "versions", "commit", "command"):
-            assert key in text
-        assert "seed" in text
-    assert f"{len(listed)} records" in provenance.overview_table().source
-
-
-def test_each_experiment_says_which_chapters_print_it() -> None:
-    for name, words in provenance.EXPERIMENTS.items():
-        named = re.search(r"\((.+)\)$", words)
-        assert named and set(named[1].lower().split(", ")) <= chapter_names(), name
-    recorded = provenance.all_records()
-    assert list(recorded) == [name for name in provenance.EXPERIMENTS if name in recorded]
-
-
-def test_a_record_of_an_unknown_experiment_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no record lies in"):
-        provenance.all_records(tmp_path)
-    stored = json.loads(next(RESULTS.glob("floor-*.json")).read_text())
-    (tmp_path / "new-1.json").write_text(json.dumps({**stored, "experiment": "new"}))
-    with pytest.raises(ValueError, match=r"new-1\.json is of the experiment 'new'; expected one"):
-        provenance.all_records(tmp_path)
-
-
-def test_what_differs_has_a_column_and_what_does_not_is_said_once() -> None:
-    floor = next(t for t in provenance.record_tables() if t.caption.startswith("floor"))
-    assert [name for _, name in floor.columns][:2] == ["record", "channels"]
-    assert [row[1] for row in floor.rows] == ["1", "4", "64"]
-    assert "iterations: 1500" in floor.source

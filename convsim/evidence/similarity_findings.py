@@ -185,7 +185,7 @@ def _wide_network(records: Sequence[Training]) -> Finding:
     if runs:
         best = max((data_rank(r.settings["data"]), r.settings["epochs"]) for r in runs)
         alike = [r for r in runs if (data_rank(r.settings["data"]), r.settings["epochs"]) == best]
-        ours = f"{fmean(map(best_test, alike)):.2f} %; {best[1]} epochs, {len(alike)} seeds"
+        ours = f"{fmean(map(best_test, alike)):.2f} %; {best[1]} epochs, n = {len(alike)}"
     printed = paper.ACCURACY[512, "baseline"]
     return Finding("Table 5, width 512: baseline", f"{printed:.2f} %", ours, OPEN, "training")
 
