@@ -66,12 +66,12 @@ def check_dims(dims: int) -> None:
         raise ValueError(f"dims is {dims!r}; expected 1, 2 or 3 spatial axes")
 
 
-def check_weight(weight: Tensor) -> Tensor:
+def check_weight(weight: Tensor, name: str = "weight", *, check_finite: bool = False) -> Tensor:
     """Refuse what is not a weight; half precision is returned as float32, to sum in."""
-    check_tensor(weight, "weight", axes=3, check_finite=False)
+    check_tensor(weight, name, axes=3, check_finite=check_finite)
     if weight.ndim > 5:
         raise ValueError(
-            f"weight has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
-            "(S, C, *kernel_size) with one to three kernel axes"
+            f"{name} has shape {tuple(weight.shape)}, {weight.ndim} axes; expected 3 to 5, "
+            "(S, C, *kernel_size) with one to three kernel axes: pass the weight of one layer"
         )
     return weight.to(torch.promote_types(weight.dtype, torch.float32))

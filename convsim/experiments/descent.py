@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
-from torch import Tensor
 
 from convsim import models
 from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.similarity import convolutional_layers, convolutional_similarity
-from convsim.training import minimize_similarity
+from convsim.training.initialization import kernel_norms, minimize_similarity
 
 RECORDED_EVERY = 10  # steps
 
@@ -181,7 +180,8 @@ def _descend_at_fixed_norms(
 ) -> tuple[float, float]:
     """L_CS at a random start, and the lowest value met on the way down."""
     shape = (kernels, settings.channels, settings.size, settings.size)
-    weight = _unit(torch.randn(shape, dtype=torch.float64, generator=generator)).requires_grad_()
+    weight = torch.randn(shape, dtype=torch.float64, generator=generator)
+    weight = (weight / kernel_norms(weight)).requires_grad_()
     optimizer = torch.optim.Adam([weight], lr=settings.learning_rate)
     values = []
     for _ in range(settings.iterations):
@@ -191,9 +191,5 @@ def _descend_at_fixed_norms(
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            weight.copy_(_unit(weight))
+            weight.div_(kernel_norms(weight))
     return values[0], min(values)
-
-
-def _unit(weight: Tensor) -> Tensor:
-    return weight / weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from convsim.checks import check_dims, check_tensor
+from convsim.checks import check_dims, check_weight
 from convsim.spectrum import kernel_autocorrelations
 
 _MOST_STEPS = 100  # about 10 reach rounding, where it can be reached
@@ -83,7 +83,7 @@ def band_kernels(like: Tensor, frequencies: Tensor, *, generator: torch.Generato
         >>> round(kernel.norm().item(), 4)  # that of four ones
         2.0
     """
-    _check_like(like)
+    check_weight(like, "like", check_finite=True)
     count, dims = like.shape[0], like.ndim - 2
     check_tensor(frequencies, "frequencies", axes=2)
     if tuple(frequencies.shape) not in ((count, dims), (1, dims)):
@@ -130,7 +130,7 @@ def balanced_bands(like: Tensor, *, generator: torch.Generator) -> Tensor:
         >>> torch.allclose(power_spectrum(bands).mean(dim=0), power_spectrum(like).mean(dim=0))
         True
     """
-    _check_like(like)
+    check_weight(like, "like", check_finite=True)
     kernel_size, norms = like.shape[2:], _norms(like)
     start = draw_frequencies(like.shape[0], like.ndim - 2, generator=generator)
     coefficients = _draw_coefficients(like, generator)
@@ -141,15 +141,6 @@ def balanced_bands(like: Tensor, *, generator: torch.Generator) -> Tensor:
     pair = torch.linalg.qr(coefficients).R
     frequencies = _match_sum(start, pair, kernel_size, norms / total, target)
     return kernels_of_waves(frequencies, coefficients, kernel_size, norms).to(like)
-
-
-def _check_like(like: Tensor) -> None:
-    check_tensor(like, "like", axes=3)
-    if like.ndim > 5:
-        raise ValueError(
-            f"like has shape {tuple(like.shape)}, {like.ndim} axes; expected 3 to 5, "
-            "(S, C, *kernel_size) with one to three kernel axes: pass the weight of one layer"
-        )
 
 
 def _norms(like: Tensor) -> Tensor:

@@ -52,7 +52,7 @@ def minimize_similarity(
         raise ValueError(f"iterations is {iterations}; expected 0 or more")
     layers = convolutional_layers(model)
     weights = [layer.weight for _, layer in layers]
-    norms = [_kernel_norms(weight) for weight in weights]
+    norms = [kernel_norms(weight) for weight in weights]
     optimizer = torch.optim.Adam(weights, lr=lr)
     if on_step is not None:
         on_step(0)
@@ -69,13 +69,13 @@ def minimize_similarity(
         if scale_free:
             with torch.no_grad():
                 for weight, norm in zip(weights, norms, strict=True):
-                    weight.mul_(norm / _kernel_norms(weight))
+                    weight.mul_(norm / kernel_norms(weight))
         if on_step is not None:
             on_step(step)
     return model
 
 
-def _kernel_norms(weight: Tensor) -> Tensor:
+def kernel_norms(weight: Tensor) -> Tensor:
     """Norm of each kernel, ``(S, 1, …)``; a dead kernel counts as 1, so that it stays as it is."""
     flat = weight.detach().flatten(1).norm(dim=1)
     return torch.where(flat > 0, flat, 1).view(-1, *[1] * (weight.ndim - 1))
