@@ -13,7 +13,7 @@ import math
 import torch
 from torch import Tensor
 
-from convsim.checks import check_dims, check_weight
+from convsim.checks import check_dims, check_tensor, check_weight
 from convsim.spectrum import kernel_autocorrelations
 
 _MOST_STEPS = 100  # about 10 reach rounding, where it can be reached
