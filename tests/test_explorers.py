@@ -169,4 +169,3 @@ def test_the_script_is_its_pieces_without_comments() -> None:
     assert not re.search(r"^\s*//", script, re.MULTILINE)
     assert "/**" not in script
     assert '"k":{"low":1,"high":12,"whole":true}' in script
-    assert len(script) < 90_000
