@@ -5,13 +5,16 @@ const NNK_READOUTS = {
   sigma: "σ in use",
 };
 
+/** @typedef {{ candidates_used: number, neighbors: number | null, error: number | null, sigma: number,
+ *   weights: number[] | null }} NNKReadouts */
+
 /** NNK's readouts; which candidates are the k nearest, in order; and their kernel with q.
  * @param {States["nnk"]} s */
 function nnkSolve({ query, candidates, k, sigma: wanted }) {
   const squares = candidates.map((point) => squaredDistance(point, query));
   const nearest = indices(squares).sort((i, j) => squares[i] - squares[j] || i - j).slice(0, k);
   const sigma = wanted || Math.sqrt(squares[nearest[nearest.length - 1]]) / 3;
-  /** @type {{ candidates_used: number, neighbors: number | null, error: number | null, sigma: number, weights: number[] | null }} */
+  /** @type {NNKReadouts} */
   const readouts = { candidates_used: nearest.length, neighbors: null, error: null, sigma, weights: null };
   if (sigma < NNK.constants.smallest_sigma) return { readouts, nearest, similarity: null };
   const gaussian = (/** @type {number} */ square) => Math.exp(-square / (2 * sigma * sigma));

@@ -48,9 +48,9 @@ function render({ model, el }) {
   const { name, traits } = EXPLORERS[kind], { title, build, consistent } = drawingOf(kind);
   const names = Object.keys(traits), keys = settable(traits), index = model.get("_index");
   const state = () => Object.fromEntries(names.map((k) => [k, model.get(k)]));
-  const initial = state(), live = h("p", { class: "convsim-unseen", "aria-live": "polite" });
+  const initial = state(), live = announcer(() => sentence);
   const link = linkRow(index !== undefined, () => { built.reset?.(); view.set(initial); });
-  let setting = false, gone = false, timer = 0, sentence = "";
+  let setting = false, gone = false, sentence = "";
 
   /** @type {View<any>} */
   const view = {
@@ -71,11 +71,9 @@ function render({ model, el }) {
       link.text.value = index === undefined ? python(name, keys, s) : address(index, keys, s);
     },
   };
-  /** Announce what a change led to, once a drag has come to rest. */
   const tell = () => {
     link.note.textContent = "";
-    clearTimeout(timer);
-    timer = setTimeout(() => (live.textContent = sentence), 700);
+    live.announce();
   };
   const arrived = atOnce(() => {
     if (gone) return;
@@ -88,18 +86,31 @@ function render({ model, el }) {
   const onfocusin = (/** @type {{ target: Element }} */ { target }) =>
     target.setAttribute("data-lm-suppress-shortcuts", "true");
   const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, onfocusin },
-    ...built.nodes, link.node, live);
+    ...built.nodes, link.node, live.node);
   el.append(root);
   for (const k of names) model.on(`change:${k}`, changed);
   view.draw();
 
   return () => {
     gone = true;
-    clearTimeout(timer);
+    live.stop();
     for (const k of names) model.off(`change:${k}`, changed);
     built.stop?.();
     root.remove();
   };
+}
+
+/** Announces what a change led to, once a drag has come to rest.
+ * @param {() => string} sentence */
+function announcer(sentence) {
+  const node = h("p", { class: "convsim-unseen", "aria-live": "polite" });
+  let timer = 0;
+  const stop = () => clearTimeout(timer);
+  const announce = () => {
+    stop();
+    timer = setTimeout(() => { node.textContent = sentence(); }, 700);
+  };
+  return { node, announce, stop };
 }
 
 /** Call once for all the calls of one message.

@@ -40,14 +40,9 @@ function drawLags(lags, terms, readouts) {
     `the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
 }
 
-/** @param {View<"similarity">} view */
-function similarityView(view) {
-  const analyse = signalAnalyser(), panel = mapsPanel();
-  const pair = kernelPair(view), { act, descent } = pair;
-  const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
-  const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
-  const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw), lags = new Chart(190, view.draw);
-
+/** Buttons that make kernels: orthogonal ones, random ones.
+ * @param {View<"similarity">} view @param {ReturnType<typeof kernelPair>} pair */
+function kernelButtons(view, { act, descent }) {
   function orthogonalise() {
     const { kernel_1: a, kernel_2: b } = view.state();
     if (!(dot(a, a) > 0)) return descent.halt("K₁ is zero: every kernel is already orthogonal to it.");
@@ -62,6 +57,16 @@ function similarityView(view) {
     const draw = () => view.state().kernel_1.map(() => hundredths(Math.random()));
     act({ kernel_1: draw(), kernel_2: draw() });
   }
+  return h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise));
+}
+
+/** @param {View<"similarity">} view */
+function similarityView(view) {
+  const analyse = signalAnalyser(), panel = mapsPanel();
+  const pair = kernelPair(view), { act, descent } = pair;
+  const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
+  const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
+  const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw), lags = new Chart(190, view.draw);
 
   /** @param {States["similarity"]} s */
   function draw(s) {
@@ -90,7 +95,7 @@ function similarityView(view) {
   const nodes = [
     h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField),
     pair.node,
-    h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise)),
+    kernelButtons(view, pair),
     ...descent.nodes,
     panel.node,
     figure(signal.svg, key("convsim-bg-text", "input X")),
