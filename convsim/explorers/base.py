@@ -32,8 +32,8 @@ class Explorer(anywidget.AnyWidget):
     _ipython_display_ = None
 
     kind: ClassVar[str] = ""
-    names: ClassVar[tuple[str, ...]] = ()
-    constants: ClassVar[dict[str, float]] = {}
+    names: ClassVar[tuple[str, ...]] = ()  # of the traits, in the order of their declaration
+    constants: ClassVar[dict[str, float]] = {}  # what JavaScript must compute with, too
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

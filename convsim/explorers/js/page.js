@@ -75,18 +75,9 @@ function render({ model, el }) {
     link.note.textContent = "";
     live.announce();
   };
-  const arrived = atOnce(() => {
-    if (gone) return;
-    view.draw();
-    tell();
-  });
+  const arrived = atOnce(() => { if (!gone) { view.draw(); tell(); } });
   const changed = () => { if (!setting) arrived(); };
-  const built = build(view);
-  // JupyterLab takes the arrow keys, Enter and more from a focused control that does not say this.
-  const onfocusin = (/** @type {{ target: Element }} */ { target }) =>
-    target.setAttribute("data-lm-suppress-shortcuts", "true");
-  const root = h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, onfocusin },
-    ...built.nodes, link.node, live.node);
+  const built = build(view), root = frame(kind, title, [...built.nodes, link.node, live.node]);
   el.append(root);
   for (const k of names) model.on(`change:${k}`, changed);
   view.draw();
@@ -98,6 +89,15 @@ function render({ model, el }) {
     built.stop?.();
     root.remove();
   };
+}
+
+/** The box around an explorer.
+ * @param {Kind} kind @param {string} title @param {Node[]} nodes */
+function frame(kind, title, nodes) {
+  // JupyterLab takes the arrow keys, Enter and more from a focused control that does not say this.
+  const onfocusin = (/** @type {{ target: Element }} */ { target }) =>
+    target.setAttribute("data-lm-suppress-shortcuts", "true");
+  return h("div", { class: `convsim-view convsim-${kind}`, role: "group", "aria-label": title, onfocusin }, ...nodes);
 }
 
 /** Announces what a change led to, once a drag has come to rest.
