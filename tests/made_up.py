@@ -165,3 +165,26 @@ def save_regularized(
         "after": neighborhoods(overlap),
     }
     save(folder, "overlapregularized", settings, metrics)
+
+
+RUN = TrainingSettings("baseline", epochs=20, data=COPY)
+SMALL = RegularizedSettings(0.0, 0.0, 0, COPY)
+OVERLAPS = (0.4, 0.3, 0.2, 0.1)
+
+
+def save_neighborhoods(folder: Path) -> None:
+    """Two networks, trained and not; and twelve regularised ones whose numbers differ."""
+    for condition, times in {"scale": 1.2, "baseline": 1.0}.items():
+        for trained in (False, True):
+            values = [times * value * (1 if trained else 2) for value in OVERLAPS]
+            run = replace(RUN, condition=condition)
+            save_network(folder, run, values, trained=trained)
+    for n, (dropout, decay, seed) in enumerate(
+        (dropout, decay, seed)
+        for dropout in (0.3, 0.0)
+        for decay in (5e-4, 0)
+        for seed in (2, 0, 1)
+    ):
+        settings = replace(SMALL, dropout=dropout, weight_decay=decay, seed=seed)
+        errors = {"train_error": 5.0 + n, "test_error": 30.0 + (7 * n) % 12}
+        save_regularized(folder, settings, 0.1 + n / 100, **errors)

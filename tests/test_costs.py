@@ -43,9 +43,10 @@ def loss_metrics() -> dict[str, Any]:
     times.append({"form": OURS, "shape": [64, 64, 5], "median_ms": 77.0})
     times.append({"form": "weight decay", "shape": [64, 64, 5], "median_ms": 7.0})
     times.append({"form": OURS, "shape": [64, 3, 3], "median_ms": 88.0})
+    times.append({"form": OURS, "shape": [3, 64, 3], "median_ms": 99.0})
     memory = [
         {"shape": [64, 64, 3], "peak_extra_bytes": 900, "gram_bytes": 100, "weight_bytes": 500},
-        {"shape": [128, 128, 3], "peak_extra_bytes": 50, "gram_bytes": 100, "weight_bytes": 500},
+        {"shape": [128, 128, 3], "peak_extra_bytes": 0, "gram_bytes": 100, "weight_bytes": 500},
     ]
     growth = {"S": {"exponent": 1.0149}, "C": {"exponent": 0.896}}
     return {"times": times, "memory": memory, "growth": growth, "resnet18_ms": 12.349}
@@ -92,7 +93,11 @@ def test_square_layers_of_3_by_3_kernels_are_drawn(tmp_path: Path) -> None:
     assert list(lines["pairwise conv2d"].x) == [64]
     assert lines[OURS].line.color == COLORS[1] and lines[OURS].marker.symbol == SYMBOLS[1]
     assert {line.line.dash for line in figure.data} == {"solid"}
+    assert {line.mode for line in figure.data} == {"lines+markers"}
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
+    assert figure.layout.xaxis.title.text == "S = C, 3 × 3 kernels"
+    assert figure.layout.yaxis.title.text == "forward + backward, ms"
+    assert figure.layout.yaxis.exponentformat == "power" and figure.layout.height == 440
     alt = figure.layout.meta["alt"]
     assert f"{OURS} 4.4 ms at 512; pairwise conv2d 2.5e+03 ms at 64." in alt
 
@@ -200,9 +205,10 @@ def test_epochs_are_compared_with_the_baselines(tmp_path: Path) -> None:
         ("baseline", "1.2", "5.00", "+0.00", "+0 %"),
         ("init", "1.2", "10.00", "+5.00", "+100 %"),
     )
-    assert [name for _, name in table.columns] == [
-        *("condition", "s", "s", "s more", "more than baseline"),
-    ]
+    assert table.columns == (
+        *(("", "condition"), ("before training", "s")),
+        *(("an epoch", "s"), ("an epoch", "s more"), ("an epoch", "more than baseline")),
+    )
     assert table.caption == "Time of each condition, CNN1, median epoch."
     assert COPY in table.source and "small differences are noise" in table.source
 

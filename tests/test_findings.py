@@ -1,26 +1,17 @@
-"""Verdicts on what the papers report, from made-up records of the right and of other data."""
+"""Both papers' findings: none without records, none from records of other data; their page."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import pytest
-from scipy import stats
 
 from convsim.evidence.neighborhood_findings import neighborhood_findings
 from convsim.evidence.reproduction import rules_table, summary_tables
 from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
-from convsim.evidence.verdicts import AGREE, DIFFER, INCONCLUSIVE, NOT_RUN, OPEN, SIGNS, Finding
-from convsim.experiments import paper
+from convsim.evidence.verdicts import AGREE, DIFFER, NOT_RUN, OPEN, SIGNS, Finding
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.descent import DescentSettings
 from convsim.experiments.overlap import RegularizedSettings
-from convsim.experiments.pairs import TABLES
-from convsim.experiments.record import read_record, record_path
-from tests.made_up import COPY, LAYERS, save, save_network, save_regularized, save_training, summary
+from tests.made_up import COPY, save_network, save_regularized, save_training
 
 RUN = TrainingSettings("baseline", data=COPY)
 TABLE_1, TABLES_2_3 = "Table 1, under ⟨K₁, K₂⟩²", "Tables 2 and 3, under L_CS"
@@ -33,9 +24,6 @@ def of_similarity(folder: Path) -> dict[str, Finding]:
 
 def of_neighborhoods(folder: Path) -> dict[str, Finding]:
     return {finding.what: finding for finding in neighborhood_findings(folder)}
-
-
-# Without records, and with records of other data.
 
 
 def test_without_records_nothing_recorded_has_a_verdict(tmp_path: Path) -> None:
@@ -80,235 +68,6 @@ def test_trainings_on_other_data_say_nothing_about_the_papers(tmp_path: Path) ->
         assert (found[what].verdict, found[what].ours) == (OPEN, NOT_RUN), what
 
 
-# Belmekki et al.
-
-
-def save_as_printed(folder: Path, table: str, **changes: Any) -> None:
-    """Records with the paper's own numbers."""
-    rows = paper.PAIRS["table2" if table == "table3" else table]
-    for settings, printed in zip(TABLES[table], rows, strict=True):
-        metrics = {
-            "correlation": summary(*printed.correlation),
-            "reduced_percent": printed.reduced_percent,
-        }
-        save(folder, "pairs", settings, metrics | changes)
-
-
-@pytest.mark.parametrize(
-    ("table", "what", "span"),
-    [
-        ("table1", TABLE_1, "0.25 to 0.67"),
-        ("table2", TABLES_2_3, "0.71 to 0.90"),
-        ("table6", "Table 6, valid padding", "0.75 to 0.90"),
-    ],
-)
-def test_equal_numbers_agree(tmp_path: Path, table: str, what: str, span: str) -> None:
-    save_as_printed(tmp_path, table)
-    found = of_similarity(tmp_path)[what]
-    assert found.verdict == AGREE and found.paper == span
-    assert found.ours == f"{span}; no row further than 0.0 standard errors"
-    others = {TABLE_1, TABLES_2_3, "Table 6, valid padding"} - {what}
-    assert all(of_similarity(tmp_path)[other].ours == NOT_RUN for other in others)
-
-
-@pytest.mark.parametrize(("errors", "verdict"), [(3.9, AGREE), (4.1, DIFFER), (-4.1, DIFFER)])
-def test_means_may_lie_four_standard_errors_apart(
-    tmp_path: Path, errors: float, verdict: str
-) -> None:
-    save_as_printed(tmp_path, "table1")
-    mean, std = paper.PAIRS["table1"][2].correlation
-    # Ours scatters more, and both means are of 1,000 episodes.
-    error = np.hypot(2 * std, std) / np.sqrt(1000)
-    metrics = {"correlation": summary(mean + errors * error, 2 * std), "reduced_percent": 82.0}
-    save(tmp_path, "pairs", TABLES["table1"][2], metrics)
-    found = of_similarity(tmp_path)[TABLE_1]
-    assert found.verdict == verdict
-    assert found.ours.endswith(f"no row further than {abs(errors)} standard errors")
-
-
-@pytest.mark.parametrize(("errors", "verdict"), [(3.9, AGREE), (4.1, DIFFER)])
-def test_shares_are_compared_as_binomials(tmp_path: Path, errors: float, verdict: str) -> None:
-    save_as_printed(tmp_path, "table1")
-    printed = paper.PAIRS["table1"][1]  # 67.5 %
-    low, high = 0.0, 30.0
-    for _ in range(60):  # the difference that makes so many standard errors
-        more = (low + high) / 2
-        shares = np.array([67.5 + more, 67.5]) / 100
-        size = more / 100 / np.sqrt((shares * (1 - shares)).sum() / 1000)
-        low, high = (more, high) if size < errors else (low, more)
-    metrics = {"correlation": summary(*printed.correlation), "reduced_percent": 67.5 + more}
-    save(tmp_path, "pairs", TABLES["table1"][1], metrics)
-    found = of_similarity(tmp_path)[TABLE_1]
-    assert found.verdict == verdict
-    assert found.ours.endswith(f"no row further than {errors} standard errors")
-
-
-@pytest.mark.parametrize(("share", "errors"), [(99.9, 0.8), (98.0, 4.5)])
-def test_a_share_of_all_episodes_has_the_error_of_half_an_episode(
-    tmp_path: Path, share: float, errors: float
-) -> None:
-    save_as_printed(tmp_path, "table2")
-    printed = paper.PAIRS["table2"][0]  # 100 %
-    metrics = {"correlation": summary(*printed.correlation), "reduced_percent": share}
-    save(tmp_path, "pairs", TABLES["table2"][0], metrics)
-    ours = share / 100
-    variance = ours * (1 - ours) + 0.0005 * 0.9995
-    assert round((1 - ours) / np.sqrt(variance / 1000), 1) == errors
-    found = of_similarity(tmp_path)[TABLES_2_3]
-    assert found.ours.endswith(f"no row further than {errors} standard errors")
-    assert found.verdict == (AGREE if errors <= 4 else DIFFER)
-
-
-def test_a_row_without_a_correlation_differs(tmp_path: Path) -> None:
-    save_as_printed(tmp_path, "table6")
-    save(tmp_path, "pairs", TABLES["table6"][5], {"correlation": None, "reduced_percent": 0.0})
-    found = of_similarity(tmp_path)["Table 6, valid padding"]
-    assert found.verdict == DIFFER and "every episode diverged" in found.ours
-
-
-@pytest.mark.parametrize(("last", "verdict"), [(0.44, AGREE), (0.46, DIFFER)])
-def test_a_tenth_less_similarity_counts_as_lower(tmp_path: Path, last: float, verdict: str) -> None:
-    def layer(size: float, end: float) -> dict[str, list[float]]:
-        return {"similarity": [size, 0.25], "normalized": [0.5, end]}
-
-    # The first layer, which sees three channels, has no part in the scale-free mean.
-    layers = {name: layer(100.0 * (i + 1), last) for i, name in enumerate(LAYERS)}
-    layers[LAYERS[0]] = layer(100.0, 0.0)
-    save(tmp_path, "descent", DescentSettings(), {"steps": [0, 1], "layers": layers})
-    # Neither the scale-free descent nor that of a narrower network is Algorithm 1 on CNN1.
-    for other in (DescentSettings(scale_free=True), DescentSettings(width=4)):
-        save(tmp_path, "descent", other, {"steps": [0], "layers": {}})
-    found = of_similarity(tmp_path)[LOWERS]
-    assert found.verdict == verdict
-    assert found.ours == f"L_CS 1000 → 1.0; scale-free, layers 2 to 4: 0.500 → {last:.3f}"
-
-
-def test_trainings_get_the_verdicts_of_their_rules(tmp_path: Path) -> None:
-    reached = {"baseline": 74.0, "init": 78.3, "scale": 78.0, "scale-free": 73.0}
-    for condition, accuracy in reached.items():
-        for seed, noise in enumerate((0.0, 0.1, -0.1)):
-            run = replace(RUN, condition=condition, seed=seed)
-            save_training(tmp_path, run, accuracy + noise * (condition != "baseline"))
-    found = of_similarity(tmp_path)
-    assert [(found[c.what].verdict, found[c.what].ours.split(":")[0]) for c in CLAIMS] == [
-        (AGREE, "the claimed size"),
-        (OPEN, "not run"),
-        (OPEN, "not run"),
-        (OPEN, "not run"),
-        (DIFFER, "no gain"),
-        (DIFFER, "the opposite"),
-    ]
-    ours = found["Table 5, CNN1: Algorithm 1"].ours
-    assert "+4.30 [" in ours and "100 epochs, 3 seeds, CIFAR-10 (JPEG copy)" in ours
-    assert found[WIDE].verdict == OPEN
-    # One of the explanations names its chapter, and what it predicts.
-    assert found["Table 5, CNN1: Algorithm 1"].chapter == "training"
-    assert found["Table 5, CNN1: Algorithm 1"].paper == "+4.50 points"
-    assert found["Lower similarity helps"].chapter == "scale or similarity"
-    assert found["Lower similarity helps"].paper == "yes; then +4.50 points"
-
-
-def test_the_wide_network_is_shown_on_the_best_data_and_decides_nothing(tmp_path: Path) -> None:
-    wide = replace(RUN, width=512, epochs=10)
-    for seed, accuracy in enumerate((70.0, 71.0)):
-        save_training(tmp_path, replace(wide, seed=seed), accuracy)
-    save_training(tmp_path, replace(wide, epochs=5), 10.0)
-    save_training(tmp_path, replace(wide, condition="init"), 10.0)
-    save_training(tmp_path, replace(wide, width=64), 10.0)
-    save_training(tmp_path, replace(wide, seed=2), None)
-    save_training(tmp_path, replace(wide, data="digits", epochs=90), 10.0)
-    found = of_similarity(tmp_path)[WIDE]
-    assert (found.paper, found.ours) == ("79.78 %", "70.50 %; 10 epochs, n = 2")
-    assert found.verdict == OPEN
-    save_training(tmp_path, replace(wide, data="CIFAR-10", epochs=2), 60.0)
-    assert of_similarity(tmp_path)[WIDE].ours == "60.00 %; 2 epochs, n = 1"
-
-
-# Bonet et al.
-
-
-@pytest.mark.parametrize(
-    ("overlaps", "significant", "depth"),
-    [
-        # After the non-linearity half of it, with an interval of 0.02 and 0.03; chance is 0.1.
-        ((0.8, 0.7, 0.6, 0.5), AGREE, AGREE),
-        ((0.5, 0.6, 0.7, 0.8), AGREE, AGREE),
-        ((0.8, 0.7, 0.6, 0.75), AGREE, INCONCLUSIVE),
-        ((0.8, 0.7, 0.6, 0.23), INCONCLUSIVE, AGREE),
-        ((0.8, 0.1, 0.6, 0.5), DIFFER, AGREE),
-    ],
-)
-def test_overlap_is_held_against_chance_and_depth(
-    tmp_path: Path, overlaps: tuple[float, ...], significant: str, depth: str
-) -> None:
-    save_network(tmp_path, RUN, overlaps)
-    save_network(tmp_path, RUN, (0.1,) * 4, trained=False)
-    save_network(tmp_path, replace(RUN, condition="init"), (0.1,) * 4)
-    found = of_neighborhoods(tmp_path)
-    against, by_depth = found["Channels overlap significantly"], found["Overlap varies with depth"]
-    assert (against.verdict, by_depth.verdict) == (significant, depth)
-    low, high = min(overlaps) / 0.2, max(overlaps) / 0.2
-    assert against.ours == f"{low:.1f} to {high:.1f} times chance"
-    first, last = overlaps[0] / 2, overlaps[3] / 2
-    assert by_depth.ours == f"{first:.3f} in the first layer, {last:.3f} in the last"
-
-
-def test_networks_without_a_baseline_have_no_verdict(tmp_path: Path) -> None:
-    save_network(tmp_path, replace(RUN, condition="init"), (0.8, 0.7, 0.6, 0.5))
-    save_network(tmp_path, RUN, (0.8, 0.7, 0.6, 0.5), trained=False)
-    assert of_neighborhoods(tmp_path)["Overlap varies with depth"].verdict == OPEN
-
-
-def test_dead_layers_have_no_part_in_it(tmp_path: Path) -> None:
-    save_network(tmp_path, RUN, (None, 0.8, 0.6, None))
-    found = of_neighborhoods(tmp_path)["Overlap varies with depth"]
-    assert found.ours == "0.400 in the first layer, 0.300 in the last"
-    save_network(tmp_path, RUN, (None,) * 4)
-    assert of_neighborhoods(tmp_path)["Channels overlap significantly"].ours == NOT_RUN
-
-
-@pytest.mark.parametrize(("sign", "gap_sign"), [(1, 1), (1, -1), (-1, 1)])
-def test_correlations_that_exclude_zero_agree(tmp_path: Path, sign: int, gap_sign: int) -> None:
-    x = np.arange(18)
-    dropouts, overlaps = 0.1 * (x // 6), 0.5 + sign * x / 100
-    noise = 2.0 * (x % 3)
-    for n, (dropout, overlap) in enumerate(zip(dropouts, overlaps, strict=True)):
-        settings = RegularizedSettings(float(dropout), 0.0, n, COPY)
-        errors = {"train_error": 20.0, "test_error": 40.0 + gap_sign * n + noise[n]}
-        save_regularized(tmp_path, settings, float(overlap), **errors)
-    found = of_neighborhoods(tmp_path)
-    regularised = found["Overlap varies with regularisation"]
-    generalises = found["Overlap tells of generalisation"]
-    assert regularised.verdict == generalises.verdict == AGREE
-    rho = stats.spearmanr(dropouts, overlaps).statistic
-    assert regularised.ours.startswith(f"with dropout: ρ = {rho:+.2f} [")
-    rho = stats.spearmanr(overlaps, gap_sign * x + noise).statistic
-    assert generalises.ours.startswith(f"ρ with the gap {rho:+.2f} [")
-    assert "]; at fixed dropout " in generalises.ours
-
-
-def test_correlations_around_zero_are_inconclusive(tmp_path: Path) -> None:
-    generator = np.random.default_rng(1)
-    for n in range(12):
-        settings = RegularizedSettings(0.1 * (n % 3), 0.0, n, COPY)
-        overlap, error = generator.uniform(0.1, 0.9), generator.uniform(30, 50)
-        save_regularized(tmp_path, settings, overlap, test_error=error)
-    found = of_neighborhoods(tmp_path)
-    assert found["Overlap varies with regularisation"].verdict == INCONCLUSIVE
-    assert found["Overlap tells of generalisation"].verdict == INCONCLUSIVE
-
-
-def test_the_first_few_networks_have_no_correlation(tmp_path: Path) -> None:
-    for seed in range(4):
-        save_regularized(tmp_path, RegularizedSettings(0.0, 0.0, seed, COPY), 0.1 + seed / 10)
-        found = of_neighborhoods(tmp_path)  # all without dropout, all with one gap
-        assert found["Overlap varies with regularisation"].verdict == OPEN
-        assert found["Overlap tells of generalisation"].ours == NOT_RUN
-
-
-# The page.
-
-
 def test_both_papers_have_a_table_with_a_line_a_finding(tmp_path: Path) -> None:
     similarity, neighborhoods = summary_tables(tmp_path)
     assert similarity.caption == "Convolutional Similarity (Belmekki et al., 2024)"
@@ -326,11 +85,6 @@ def test_both_papers_have_a_table_with_a_line_a_finding(tmp_path: Path) -> None:
     assert similarity.source == "agree: 1, differ: 2, open: 13, used: 2."
 
 
-def test_convexity_fails_between_two_kernels_of_one_tap(tmp_path: Path) -> None:
-    ours = of_similarity(tmp_path)["L_CS is convex"].ours
-    assert ours == "not jointly: a²b² is 0 at (1, 0), 0 at (0, 1), 0.0625 between"
-
-
 def test_the_rules_have_a_line_for_each_claim() -> None:
     table = rules_table()
     assert [name for _, name in table.columns] == [
@@ -344,13 +98,3 @@ def test_the_rules_have_a_line_for_each_claim() -> None:
     assert table.rows[3][1:4] == (
         *("best test accuracy over the epochs, CNN2", "regularise − baseline", "+3.13"),
     )
-
-
-def test_a_damaged_record_is_no_missing_one(tmp_path: Path) -> None:
-    save_as_printed(tmp_path, "table1")
-    path = record_path("pairs", TABLES["table1"][0], tmp_path)
-    path.write_text("{")
-    with pytest.raises(ValueError, match="is not a complete record"):
-        read_record(path)
-    with pytest.raises(ValueError, match="is not a complete record"):
-        similarity_findings(tmp_path)

@@ -57,7 +57,9 @@ def test_both_descents_are_drawn_layer_by_layer(folder: Path) -> None:
     assert {line.legendgroup for line in of_second} == {"layer 2, Algorithm 1"}
     axes = (figure.layout.yaxis, figure.layout.yaxis2, figure.layout.yaxis3)
     assert [axis.type for axis in axes] == ["log", "log", None]
-    assert axes[2].range == (0, 1.05)
+    assert axes[2].range == (0, 1.05) and axes[0].range is axes[1].range is None
+    assert [axis.exponentformat for axis in axes] == ["power", "power", None]
+    assert figure.layout.height == 640
     assert [title.text for title in figure.layout.annotations] == [
         *("weight norm", "L_CS", "normalised similarity"),
     ]
@@ -85,9 +87,21 @@ def test_falls_are_per_cent_of_the_white_value(folder: Path) -> None:
     assert [line.marker.symbol for line in measured] == list(SYMBOLS[:3])
     assert [line.line.color for line in measured] == list(COLORS[:3])
     assert limit.name == "no descent can do more" and limit.mode == "lines"
+    assert (limit.line.color, limit.line.dash) == ("gray", "dash")
+    assert {line.mode for line in measured} == {"lines+markers"}
+    assert figure.layout.xaxis.title.text == "kernels S"
+    assert figure.layout.yaxis.title.text == "L_CS below the white value, %"
     assert (figure.layout.xaxis.type, figure.layout.yaxis.type) == ("log", "log")
     alt = figure.layout.meta["alt"]
     assert "C = 4: 40 % for S = 2, 0.001 % for the widest; " in alt
+    assert alt.endswith("for the widest, all below the proven limit.")
+
+
+def test_what_falls_below_the_limit_is_not_said_to_lie_above_it(folder: Path) -> None:
+    rows = [{"kernels": 33, "start": 9.0, "lowest": 7.4, "white": 10.0, "bound": 0.0}]
+    save(folder, "floor", FLOOR[1], {"rows": rows})  # 26 %, where 25 % are possible
+    alt = layer_figures.floor_figure(folder=folder).layout.meta["alt"]
+    assert "C = 4: 26 % for S = 33" in alt and "below the proven limit" not in alt
 
 
 @pytest.mark.parametrize(

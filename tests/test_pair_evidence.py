@@ -74,6 +74,13 @@ def test_the_largest_difference_is_that_of_the_worst_row(folder: Path) -> None:
     # Its reductions are 91.8, 67.5, 82.0, 60.7, 77.6, 71.6; ours are 70 to 75.
     found = pair_tables.largest_difference("table1", folder=folder)
     assert found == {"correlation": 0.28, "reduced_percent": 21.8}
+    # A row that lies 0.4567 and 23.456 points from the paper's 0.54 and 82.0.
+    row = TABLES["table1"][2]
+    metrics = read_record(record_path("pairs", row, folder)).metrics
+    changes = {"correlation": summary(0.0833), "reduced_percent": 58.544}
+    save(folder, "pairs", row, metrics | changes)
+    found = pair_tables.largest_difference("table1", folder=folder)
+    assert found == {"correlation": 0.46, "reduced_percent": 23.5}
 
 
 def test_what_diverged_wholly_is_none_and_has_no_correlation(folder: Path) -> None:
@@ -91,7 +98,8 @@ def test_the_cosine_table_has_what_the_printed_ones_leave_out(folder: Path) -> N
         *("minimised", "N", "optimiser"),
         *("before", "after", "fell, %", "before", "after", "after"),
     ]
-    assert [group for group, _ in table.columns[3:]] == [
+    assert [group for group, _ in table.columns] == [
+        *[""] * 3,
         *["|cos(F₁, F₂)|"] * 3,
         *("smaller norm", "smaller norm", "larger norm"),
     ]
@@ -150,9 +158,12 @@ def test_the_descent_has_a_line_a_row_in_each_of_three_panels(folder: Path) -> N
     assert [line.yaxis for line in third] == ["y", "y2", "y3"]
     assert {line.line.color for line in third} == {COLORS[1]}
     assert [line.line.dash for line in figure.data[::3]] == ["solid", "dot"] * 3
+    assert [line.line.color for line in figure.data[::6]] == list(COLORS[:3])
     axes = (figure.layout.yaxis, figure.layout.yaxis2, figure.layout.yaxis3)
     assert [axis.type for axis in axes] == ["log", "log", None]
-    assert axes[2].range == (0, 0.7)
+    assert axes[2].range == (0, 0.7) and axes[0].range is axes[1].range is None
+    assert [axis.exponentformat for axis in axes] == ["power", "power", None]
+    assert figure.layout.height == 620
     assert [title.text for title in figure.layout.annotations] == [
         *("loss, relative", "⟨F₁, F₂⟩², relative", "|cos(F₁, F₂)|"),
     ]
@@ -169,7 +180,8 @@ def test_the_cosine_figure_joins_before_and_after(folder: Path) -> None:
     line = lines["L_CS, N = 9, Adam"]
     assert list(line.x) == [0.62, 0.32] and line.y[1] == line.y[0]
     assert list(line.marker.symbol) == ["circle-open", "circle"]
-    assert "fell in 42 %" in line.hovertemplate
+    assert line.hovertemplate == "%{x:.3f}<br>fell in 42 %<extra></extra>"
+    assert line.mode == "lines+markers"
     assert line.legendgroup == "L_CS" and line.name == "minimising L_CS"
     shown = [(name, one.showlegend) for name, one in lines.items()]
     assert [name for name, in_legend in shown if in_legend] == [
@@ -178,6 +190,8 @@ def test_the_cosine_figure_joins_before_and_after(folder: Path) -> None:
     of_kernels = lines["⟨K₁, K₂⟩², N = 3, Adam"]
     assert line.line.color == COLORS[0] and of_kernels.line.color == COLORS[1]
     assert figure.layout.xaxis.range == (0, 0.7)
+    title = figure.layout.xaxis.title.text
+    assert title == "mean |cos(F₁, F₂)|: open before, filled after"
     alt = figure.layout.meta["alt"]
     assert "L_CS, N = 16, SGD 0.65 to 0.35; " in alt
     assert alt.endswith("⟨K₁, K₂⟩², N = 3, Adam 0.60 to 0.30.")
