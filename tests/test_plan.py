@@ -69,7 +69,8 @@ def test_the_books_plan_has_its_order() -> None:
 def test_selected_is_every_condition_with_every_width_and_seed() -> None:
     rows = selected()
     assert len(rows) == len(set(rows)) == len(CONDITIONS) * 2 * 5 + 1
-    assert Counter(row.width for row in rows) == {64: 5 * len(CONDITIONS), 128: 5 * len(CONDITIONS), 512: 1}
+    each = 5 * len(CONDITIONS)
+    assert Counter(row.width for row in rows) == {64: each, 128: each, 512: 1}
     assert Counter(r.condition for r in rows if r.width == 64) == dict.fromkeys(CONDITIONS, 5)
     assert [(r.condition, r.seed) for r in rows if r.width == 512] == [("baseline", 0)]
     assert {(r.epochs, r.data, r.batch_size) for r in rows} == {(100, "CIFAR-10", 512)}

@@ -71,13 +71,15 @@ def test_constraints_pin_every_requirement_within_its_bounds(python: str) -> Non
 def repository(tmp_path: Path) -> Path:
     """A small copy of what holds the address, all in step with owner/name."""
     (tmp_path / "chapters").mkdir()
+    source = address.COLAB_CELL.format(name="OWNER/convsim", revision="main")
     cell = {
         "cell_type": "code",
-        "source": address.COLAB_CELL.format(name="OWNER/convsim", revision="main").splitlines(keepends=True),
+        "source": source.splitlines(keepends=True),
         "metadata": {"tags": ["colab"]},
     }
     (tmp_path / "chapters/01.ipynb").write_text(json.dumps({"cells": [cell]}))
-    (tmp_path / "_config.yml").write_text("repository:\n  url: https://github.com/new/book\n  branch: main\n"
+    (tmp_path / "_config.yml").write_text(
+        "repository:\n  url: https://github.com/new/book\n  branch: main\n"
     )
     (tmp_path / "pyproject.toml").write_text(
         '[project]\nversion = "1.2.0.dev0"\n[project.urls]\nRepository = "https://github.com/OWNER/convsim"\n'
