@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from scipy import stats
@@ -18,14 +17,8 @@ from typer.testing import CliRunner
 from convsim.__main__ import app
 from convsim.data import digits, spread
 from convsim.evidence.overlap_figures import depth_figure, generalization_figure
-from convsim.evidence.overlap_tables import (
-    generalization,
-    network_records,
-    readings_table,
-    regularized_records,
-    regularized_table,
-    spearman,
-)
+from convsim.evidence.overlap_records import network_records, regularized_records
+from convsim.evidence.overlap_tables import generalization, readings_table, regularized_table
 from convsim.experiments import activations, images, networks, overlap, plan, runner, sweep
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.record import RESULTS, read_records, to_six_digits
@@ -230,18 +223,6 @@ def test_the_correlation_is_spearmans(recorded: Path) -> None:
     assert of_gap.rho == pytest.approx(stats.spearmanr(x, gaps).statistic)
     with pytest.raises(ValueError, match="target is 'loss'; expected one of test_error, gap"):
         generalization("loss", folder=recorded)
-    generator = np.random.default_rng(0)
-    a = generator.normal(size=40)
-    b = a + generator.normal(size=40)
-    related = spearman(a, b)
-    assert related.low > 0
-    assert related.p == pytest.approx(stats.spearmanr(a, b).pvalue, abs=0.01)
-    unrelated = spearman(a, generator.normal(size=40))
-    assert unrelated.low < 0 < unrelated.high and unrelated.p > 0.05
-    opposite = spearman(a, -a)
-    assert opposite.rho == -1 and opposite.p < 0.01  # two-sided
-    with pytest.raises(ValueError, match="expected at least four pairs"):
-        spearman([1, 2, 3], [1, 2, 3])
 
 
 def test_the_command_says_what_is_missing(recorded: Path, tmp_path: Path) -> None:

@@ -1,18 +1,18 @@
-"""What chapter 8 puts into words is what the book's records say."""
+"""What the chapter on neighbourhoods puts into words is what the book's records say."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from convsim.evidence.overlap_tables import (
-    generalization,
-    last_overlap,
+from convsim.evidence.overlap_records import (
+    last_measure,
     network_records,
     regularization_of,
     regularized_records,
-    spearman,
 )
+from convsim.evidence.overlap_tables import generalization
+from convsim.evidence.statistics import spearman
 from convsim.experiments.activations import SIDES
 
 
@@ -30,7 +30,7 @@ def of_book(key: str, *, trained: bool) -> dict[str, list[float]]:
     return found
 
 
-def test_the_books_records_say_what_chapter_8_says() -> None:
+def test_the_books_records_say_what_the_chapter_says() -> None:
     similarity = of_book("similarity", trained=False)
     assert all(
         low < high / 1e4
@@ -69,17 +69,17 @@ def test_the_books_records_say_what_chapter_8_says() -> None:
     assert all(1.5 < one["overlap"]["mean"] / one["overlap_chance"] < 2.5 for one in chance)
 
 
-def test_the_mean_picture_is_what_chapter_8_says_it_is() -> None:
+def test_the_mean_picture_is_what_the_chapter_says_it_is() -> None:
     raw, without = (of_book(key, trained=True) for key in ("cosine", "cosine_without_mean"))
     for condition in ("init", "scale"):
         assert raw[condition][2] > 1.5 * raw["baseline"][2]
         assert without[condition][2] == pytest.approx(without["baseline"][2], abs=0.02)
 
 
-def test_what_chapter_8_says_of_dropout_and_generalisation() -> None:
+def test_what_the_chapter_says_of_dropout_and_generalisation() -> None:
     runs = regularized_records()
     assert len(runs) >= 18
-    overlaps = [[last_overlap(r, side) for r in runs] for side in SIDES]
+    overlaps = [[last_measure(r, side) for r in runs] for side in SIDES]
     dropout = [r.settings["dropout"] for r in runs]
     for values in overlaps:
         assert spearman(dropout, values).low > 0
@@ -92,7 +92,7 @@ def test_what_chapter_8_says_of_dropout_and_generalisation() -> None:
     assert errors[0.1] < errors[0.0] and errors[0.1] < errors[0.3]
     for strength in set(dropout):  # weight decay does nothing that can be seen
         with_it, without = (
-            [last_overlap(r, "after") for r in runs if regularization_of(r) == (strength, decay)]
+            [last_measure(r, "after") for r in runs if regularization_of(r) == (strength, decay)]
             for decay in (5e-4, 0.0)
         )
         assert abs(np.mean(with_it) - np.mean(without)) < 2 * np.std(with_it + without)
