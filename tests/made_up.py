@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.pairs import TABLES
-from convsim.experiments.record import Record, save_record, stored
+from convsim.experiments.record import Record, record_path, stored
 
 LAYERS = ("blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0")
 COPY = "CIFAR-10 (JPEG copy)"
@@ -19,7 +20,7 @@ COPY = "CIFAR-10 (JPEG copy)"
 def save(
     folder: Path, experiment: str, settings: Any, metrics: dict[str, Any], **changes: Any
 ) -> Path:
-    """A record, and where, when and how it was not made."""
+    """A record, and where, when and how it was not made; written without waiting for the disk."""
     record = Record(
         experiment=experiment,
         settings=stored(settings),
@@ -32,7 +33,10 @@ def save(
         commit=None,
         hardware="a machine",
     )
-    return save_record(replace(record, **changes), settings, folder)
+    path = record_path(experiment, settings, folder)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(asdict(replace(record, **changes))))
+    return path
 
 
 def summary(mean: float, std: float = 0.5, median: float | None = None) -> dict[str, float]:
