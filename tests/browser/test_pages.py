@@ -147,7 +147,7 @@ def test_figures_follow_the_theme(page: Page, server: str) -> None:
     with_figures = [n for n in PAGES if "convsim-plotly" in (HTML / n).read_text()]
     assert with_figures, "no chapter has a Plotly figure"
     show(page, address("file", with_figures[0], server), "light", WIDE)
-    title = page.locator(".convsim-plotly .xtick text").first
+    title = page.locator(".convsim-plotly text:visible").first
     page.locator(".convsim-plotly").first.scroll_into_view_if_needed()
     title.wait_for()
     light = title.evaluate("text => getComputedStyle(text).fill")
