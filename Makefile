@@ -18,7 +18,7 @@ export PLOTLY_RENDERER = plotly_mimetype
 unexport MPLBACKEND
 NOTEBOOKS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup book test published pdf site-zip dist links chapters runs bench lint format address serve clean
+.PHONY: help setup book test published pdf site-zip dist links chapters runs bench mutants lint format address serve clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -86,6 +86,12 @@ bench: $(READY) ## time the loss, a training and neighbourhoods; record all (a q
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overlap.py
 
+# Some files only: make mutants FILES='convsim.evidence.costs.* convsim.similarity.*'
+mutants: $(READY) ## plant faults in the code, count those that the tests see (an hour; tests/mutants.md)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mutmut==3.8.1
+	$(NOTEBOOKS) nice $(BIN)/mutmut run --max-children 1 $(FILES)
+	$(BIN)/python -m book.mutants
+
 lint: $(READY) $(NODE_MODULES) ## check style, types, spelling, JavaScript, notebooks and workflows
 	$(BIN)/pre-commit run --all-files
 
@@ -106,5 +112,5 @@ serve: $(BUILT) ## show the book at http://localhost:8000
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 clean: ## remove what make book and make test left, but keep .venv
-	rm -rf _build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf _build dist mutants .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
