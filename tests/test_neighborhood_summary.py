@@ -1,4 +1,4 @@
-"""Every measure of a layer's neighbourhoods, against Python sets and explicit loops."""
+"""Every measure of a layer's neighbourhoods and its interval, against sets, loops and NumPy."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import itertools
 import math
 from statistics import fmean
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from convsim.neighborhoods.neighbors import Neighbors, nnk_neighbors
-from convsim.neighborhoods.overlap import channelwise_neighbors, permuted
+from convsim.neighborhoods.overlap import Measure, channelwise_neighbors, permuted
 from convsim.neighborhoods.summary import cosine_without_mean_picture, measure_neighborhoods
 
 IMAGES, QUERIES, K = 28, 10, 6
@@ -110,3 +111,34 @@ def test_the_mean_picture_is_taken_off_each_channel_by_itself() -> None:
     moved = x + torch.tensor([3.0, -2.0, 100.0]).view(1, 3, 1, 1)
     assert cosine_without_mean_picture(moved) == pytest.approx(total / pairs, rel=1e-9)
     assert cosine_without_mean_picture(torch.ones(5, 3, 2, 2)) is None
+
+
+def test_the_interval_is_that_of_resampled_means() -> None:
+    values = torch.linspace(0, 1, 200, dtype=torch.float64)
+    low, high = Measure(values, torch.ones(200, dtype=torch.bool)).interval()  # type: ignore[misc]
+    half = 1.96 * values.std().item() / math.sqrt(200)
+    assert low == pytest.approx(0.5 - half, abs=0.01)
+    assert high == pytest.approx(0.5 + half, abs=0.01)
+    some = torch.arange(200) < 100  # where it is undefined, a value has no part in it
+    low, high = Measure(values, some).interval()  # type: ignore[misc]
+    assert low < values[:100].mean() < high < 0.35
+
+
+def test_the_interval_has_the_percentiles_of_a_thousand_resamples() -> None:
+    values = np.random.default_rng(0).normal(size=40)
+    measure = Measure(torch.from_numpy(values), torch.ones(40, dtype=torch.bool))
+    generator = np.random.default_rng(5)
+    means = values[generator.integers(40, size=(100_000, 40))].mean(1)
+    expected = np.quantile(means, [0.025, 0.975])
+    assert measure.interval() == pytest.approx(tuple(expected), abs=0.03)
+    assert measure.interval() == measure.interval(seed=0) != measure.interval(seed=1)
+
+
+def test_equal_values_have_an_interval_of_no_width_and_one_value_has_none() -> None:
+    defined = torch.ones(5, dtype=torch.bool)
+    equal = Measure(torch.full((5,), 0.25, dtype=torch.float64), defined)
+    assert equal.interval() == (0.25, 0.25)
+    one = Measure(torch.arange(5.0), torch.arange(5) == 3)
+    assert one.mean == 3.0 and one.interval() is None
+    two = Measure(torch.arange(5.0, dtype=torch.float64), torch.arange(5) > 2)
+    assert two.interval() == (3.0, 4.0)

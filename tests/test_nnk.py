@@ -122,6 +122,17 @@ def test_pivoting_that_goes_in_circles_ends(monkeypatch: pytest.MonkeyPatch) -> 
     assert one_by_one.call_count < 50, "pivoting solves nine in ten"
 
 
+def test_the_size_of_a_singular_problem_does_not_matter() -> None:
+    generator = torch.Generator().manual_seed(1)
+    factors = torch.randn(50, 9, 3, dtype=torch.float64, generator=generator)  # of rank 3
+    gram = factors @ factors.mT
+    target = (gram @ torch.rand(50, 9, 1, dtype=torch.float64, generator=generator))[..., 0]
+    for scale in (1.0, 1e6):
+        theta = nonnegative.nonnegative_least_squares(scale * gram, scale * target)
+        slope = (gram @ theta[:, :, None])[:, :, 0] - target
+        assert theta.min() >= 0 and slope.abs().max() < 1e-8, "the target can be met exactly"
+
+
 def test_two_candidates_are_active_together_as_the_theorem_says() -> None:
     generator = torch.Generator().manual_seed(2)
     x = torch.randn(2000, 2, 3, dtype=torch.float64, generator=generator)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convsim.neighborhoods.neighbors import Neighbors, nnk_neighbors
 from convsim.neighborhoods.overlap import (
-    Measure,
+    ChannelNeighbors,
     aggregate_coverage,
     channel_overlap,
     channel_redundancy,
@@ -169,6 +169,48 @@ def test_a_channel_that_is_dead_for_some_images_is_left_out_for_these() -> None:
     assert neighbor_count(neighborhoods(sets)).values.tolist() == pytest.approx([4 / 3, 1.5])
 
 
+def test_one_neighbour_of_one_channel_is_shared_by_none() -> None:
+    redundancy = channel_redundancy(neighborhoods([[[7], []], [[], []]]))
+    assert redundancy.values.tolist() == [0.0, 0.0]
+    assert redundancy.defined.tolist() == [True, False]
+
+
+def test_coverage_is_defined_where_the_aggregate_and_a_channel_have_neighbours() -> None:
+    channels = neighborhoods([[[1], [], [2], [4, 5]], [[], [], [2], [6]]])
+    whole = neighborhoods([[[1, 2], [3], [], [4, 6]]])
+    aggregate = Neighbors(
+        whole.indices[0], whole.weights[0], whole.error[0], whole.defined[0], points=100
+    )
+    coverage = aggregate_coverage(ChannelNeighbors(channels, aggregate))
+    assert coverage.values.tolist() == [0.5, 0.0, 0.0, 1.0]
+    assert coverage.defined.tolist() == [True, False, False, True]
+    assert coverage.mean == 0.75
+
+
+def test_a_permuted_neighbourhood_stays_whole() -> None:
+    """Indices, weights, errors and where they are defined move together, each channel by itself."""
+    count, queries = 3, 40
+    numbers = torch.arange(count * queries).view(count, queries)
+    channels = Neighbors(
+        indices=numbers[..., None],
+        weights=1.0 + numbers[..., None].double(),
+        error=-numbers.double(),
+        defined=numbers % 2 == 0,
+        points=500,
+    )
+    shuffled = permuted(channels)
+    moved = shuffled.indices[..., 0]
+    assert torch.equal(shuffled.weights[..., 0], 1.0 + moved.double())
+    assert torch.equal(shuffled.error, -moved.double())
+    assert torch.equal(shuffled.defined, moved % 2 == 0)
+    assert shuffled.points == 500
+    assert torch.equal(moved.sort(1).values, numbers), "no neighbourhood changes its channel"
+    orders = moved - numbers[:, :1]
+    assert not any(torch.equal(orders[i], orders[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    assert torch.equal(permuted(channels, seed=0).indices, shuffled.indices)
+    assert not torch.equal(permuted(channels, seed=1).indices, shuffled.indices)
+
+
 def test_two_candidates_agree_with_the_aggregate_if_all_channels_agree() -> None:
     # d² of the aggregate is the sum over channels, so with one σ the theorem carries over.
     generator = torch.Generator().manual_seed(4)
@@ -222,37 +264,6 @@ def test_queries_can_be_other_images() -> None:
     assert found.channels.weights.shape == (5, 1, 8)
     alone = nnk_neighbors(x[:, 3].flatten(1), others[:, 3].flatten(1), 8)
     assert torch.equal(found.channels.indices[3], alone.indices)
-
-
-def test_the_interval_is_that_of_resampled_means() -> None:
-    values = torch.linspace(0, 1, 200, dtype=torch.float64)
-    low, high = Measure(values, torch.ones(200, dtype=torch.bool)).interval()  # type: ignore[misc]
-    half = 1.96 * values.std().item() / math.sqrt(200)
-    assert low == pytest.approx(0.5 - half, abs=0.01)
-    assert high == pytest.approx(0.5 + half, abs=0.01)
-    some = torch.arange(200) < 100  # where it is undefined, a value has no part in it
-    low, high = Measure(values, some).interval()  # type: ignore[misc]
-    assert low < values[:100].mean() < high < 0.35
-
-
-def test_the_interval_has_the_percentiles_of_a_thousand_resamples() -> None:
-    values = np.random.default_rng(0).normal(size=40)
-    measure = Measure(torch.from_numpy(values), torch.ones(40, dtype=torch.bool))
-    generator = np.random.default_rng(5)
-    means = values[generator.integers(40, size=(100_000, 40))].mean(1)
-    expected = np.quantile(means, [0.025, 0.975])
-    assert measure.interval() == pytest.approx(tuple(expected), abs=0.03)
-    assert measure.interval() == measure.interval(seed=0) != measure.interval(seed=1)
-
-
-def test_equal_values_have_an_interval_of_no_width_and_one_value_has_none() -> None:
-    defined = torch.ones(5, dtype=torch.bool)
-    equal = Measure(torch.full((5,), 0.25, dtype=torch.float64), defined)
-    assert equal.interval() == (0.25, 0.25)
-    one = Measure(torch.arange(5.0), torch.arange(5) == 3)
-    assert one.mean == 3.0 and one.interval() is None
-    two = Measure(torch.arange(5.0, dtype=torch.float64), torch.arange(5) > 2)
-    assert two.interval() == (3.0, 4.0)
 
 
 def test_errors_say_what_came_and_what_to_do() -> None:
