@@ -103,7 +103,7 @@ def mentions(name: str) -> re.Pattern[str]:
 
 
 def write(root: Path) -> list[Path]:
-    """Bring every place in step with ``_config.yml`` and the version, and return the files that changed."""
+    """Bring every place in step, and return the files that changed."""
     old, new = recorded(root), configured(root)
     changed = []
     for path in places(root):

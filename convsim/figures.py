@@ -16,7 +16,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from convsim.correlation import cross_correlate
-from convsim.data import photograph
+from convsim.photographs import photograph
 from convsim.similarity import feature_map_similarity, kernel_similarity
 from convsim.spectrum import power_spectrum
 

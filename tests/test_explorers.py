@@ -14,10 +14,10 @@ import traitlets
 from IPython.core.formatters import DisplayFormatter
 
 from convsim import explorers
-from convsim.data import photograph
 from convsim.explorers import CorrelationExplorer, ImageExplorer, SimilarityExplorer
 from convsim.explorers.base import Explorer
 from convsim.explorers.script import EXPLORERS, declarations, javascript, pieces
+from convsim.photographs import photograph
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 every_explorer = pytest.mark.parametrize("explorer_type", EXPLORERS.values())

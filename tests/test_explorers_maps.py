@@ -10,9 +10,9 @@ import pytest
 import torch
 from scipy.signal import correlate
 
-from convsim.data import photograph
 from convsim.explorers import ImageExplorer, SimilarityExplorer, SpectrumExplorer
 from convsim.explorers.similarity import INPUTS
+from convsim.photographs import photograph
 
 
 def pair_by_scipy(x: np.ndarray, k1: np.ndarray, k2: np.ndarray) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_the_recorded_tables_agree_with_the_paper(table: str) -> None:
 
 
 def test_the_recorded_tables_say_what_the_chapters_say() -> None:
-    """Chapters 3 and 4 put these numbers into words; a new record must not make them false."""
+    """Two chapters put these numbers into words; a new record must not make them false."""
     metrics = {
         table: [
             read_record(record_path("pairs", row, RESULTS)).metrics for row in pairs.TABLES[table]

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from convsim.data import photograph
 from convsim.explorers.base import tensor
 from convsim.explorers.maps import FeatureMapPair
 from convsim.explorers.traits import grey_trait, square_trait, whole_trait
+from convsim.photographs import photograph
 
 
 class ImageExplorer(FeatureMapPair):

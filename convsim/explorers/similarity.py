@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import torch
 
-from convsim.data import photograph
 from convsim.explorers.base import tensor
 from convsim.explorers.maps import FeatureMapPair
 from convsim.explorers.traits import (
@@ -17,6 +16,7 @@ from convsim.explorers.traits import (
     taps_trait,
     whole_trait,
 )
+from convsim.photographs import photograph
 
 INPUTS = ("noise", "impulse", "step", "sine", "constant", "photograph")
 LOSSES = ("convolutional_similarity", "kernel_similarity")
