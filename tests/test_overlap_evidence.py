@@ -143,8 +143,13 @@ def test_what_is_not_known_or_not_recorded_is_an_error(folder: Path, tmp_path: P
             show(empty)
     (only := tmp_path / "only").mkdir()
     save_network(only, RUN, OVERLAPS, trained=False)
-    with pytest.raises(ValueError, match="no trained network is recorded in"):
+    message = "no trained network is recorded in .*; expected one: run `convsim run overlap`$"
+    with pytest.raises(ValueError, match=message):
         readings_table(folder=only)
+    (trained := tmp_path / "trained").mkdir()
+    save_network(trained, RUN, OVERLAPS)
+    with pytest.raises(ValueError, match="no untrained network is recorded in"):
+        readings_table(trained=False, folder=trained)
     save_regularized(only, SMALL, None)
     with pytest.raises(ValueError, match="got 0 and 0 values"):
         generalization(folder=only)

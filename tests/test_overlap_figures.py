@@ -54,6 +54,12 @@ def test_depth_is_drawn_with_intervals_and_chance(folder: Path) -> None:
     assert base.legendgroup == "baseline" and panels["y"]["by chance"].legendgroup == "chance"
     assert figure.layout.yaxis.title.text == "overlap" and figure.layout.yaxis2.title.text is None
     assert figure.layout.yaxis.rangemode == "tozero"
+    assert (figure.layout.yaxis2.matches, figure.layout.yaxis4.matches) == ("y", "y3")
+    assert len({axis for axis in figure.layout if axis.startswith("yaxis")}) == 4
+    assert {title.font.size for title in figure.layout.annotations} == {12}
+    assert figure.layout.height == 560
+    by_chance = panels["y"]["by chance"].line
+    assert (by_chance.color, by_chance.dash) == ("gray", "dot")
     assert figure.layout.xaxis3.title.text == "layer" and figure.layout.xaxis.title.text is None
     assert {figure.layout[axis].dtick for axis in ("xaxis", "xaxis4")} == {1}
     alt = figure.layout.meta["alt"]
@@ -101,7 +107,10 @@ def test_pictures_show_the_query_and_then_its_neighbours() -> None:
     )
     pixels = torch.arange(6.0)[:, None, None].expand(6, 2, 2)
     few = Neighbors(found.indices, torch.tensor([[0.0, 0, 0.25, 0]]), *[torch.ones(1)] * 2, 6)
-    drawn = neighborhoods_picture(pixels, {"all": (3, found), "few": (5, few)}, columns=3).axes
+    picture = neighborhoods_picture(pixels, {"all": (3, found), "few": (5, few)}, columns=3)
+    assert picture.get_size_inches() == pytest.approx([4 * 0.85, 2 * 1.15])
+    drawn = picture.axes
+    assert {axis.title.get_fontsize() for axis in drawn if axis.images} == {8}
     assert len(drawn) == 2 * 4
     assert [axis.get_title() for axis in drawn] == [
         *("all", "0.50", "0.30", "0.20", "few", "0.25", "", ""),

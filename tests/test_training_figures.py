@@ -167,12 +167,21 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
     assert single.error_x.visible is False and list(single.error_x.array) == [0.0]
     assert single.marker.color == COLORS[0] and points["init − scale"].marker.color == COLORS[1]
     (line,) = figure.layout.shapes
-    assert (line.x0, line.x1) == (0, 0)
+    assert (line.x0, line.x1, line.line.color, line.line.dash) == (0, 0, "gray", "dash")
+    assert figure.layout.xaxis.title.text == "points of test accuracy, best epoch"
+    assert figure.layout.yaxis.automargin is True
     assert figure.layout.height == 110 + 3 * 42
     assert figure.layout.meta["alt"] == (
         "Differences of best test accuracy between conditions, in points: "
         f"scale − baseline +4.80; init − scale +0.20; regularise − baseline +2.00 ± {half:.2f}."
     )
+
+
+def test_contrasts_are_of_one_width(folder: Path) -> None:
+    for condition, accuracy in {"baseline": 60.0, "scale": 67.0}.items():
+        save_training(folder, replace(BASELINE, condition=condition, width=128), accuracy)
+    (point,) = training_figures.contrast_figure(128, folder=folder).data
+    assert (point.y[0], point.x[0]) == ("scale − baseline", 7.0)
 
 
 def test_no_two_conditions_look_alike_without_colours() -> None:

@@ -81,9 +81,11 @@ def test_other_data_do_not_stand_beside_the_papers(tmp_path: Path) -> None:
 
 def test_contrasts_have_students_interval_and_name_what_is_missing(folder: Path) -> None:
     table = training_tables.contrast_table(folder=folder)
-    assert [name for _, name in table.columns] == [
-        *("difference", "test, best epoch", "training, last", "n", "what it is the effect of"),
-    ]
+    assert table.columns == (
+        ("", "difference"),
+        *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
+        *(("", "n"), ("", "what it is the effect of")),
+    )
     rows = {row[0]: row for row in table.rows}
     assert list(rows) == ["scale − baseline", "init − scale", "regularise − baseline"]
     assert rows["scale − baseline"][1:4] == (
@@ -224,6 +226,9 @@ def test_runs_are_those_of_a_condition_and_width_by_seed(tmp_path: Path) -> None
     assert wide.settings["width"] == 128
     assert training_tables.control_table(128, folder=tmp_path).rows[0][-1] == "1"
     assert "CNN2 under" in training_tables.control_table(128, folder=tmp_path).caption
+    save_training(tmp_path, replace(BASELINE, condition="scale", width=128), 77.0)
+    (row,) = training_tables.contrast_table(128, folder=tmp_path).rows
+    assert row[:2] == ("scale − baseline", "+7.00 [one seed, no interval]")
 
 
 def test_several_machines_and_days_are_all_named(folder: Path) -> None:
