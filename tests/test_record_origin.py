@@ -137,3 +137,9 @@ def test_the_commit_is_that_of_the_package_with_a_plus_if_it_was_changed(
     assert commit_of() == head + "+"
     monkeypatch.setenv("PATH", "")
     assert commit_of() is None, "no git on this machine"
+
+
+def test_folders_of_this_machine_are_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [".venv/bin/convsim", "run", "table5", "--data-dir", "/home/me/cifar10", "--jobs", "2"]
+    monkeypatch.setattr("sys.argv", words)
+    assert command_line() == "convsim run table5 --data-dir cifar10 --jobs 2"

@@ -215,8 +215,9 @@ def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -
 
 
 def command_line() -> str:
-    """The command line of this process, without the folder of the program."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    """The command line of this process; of absolute paths, which say nothing elsewhere, the name."""
+    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
+    return shlex.join([Path(sys.argv[0]).name, *words])
 
 
 def hardware_in_words(device: torch.device) -> str:
