@@ -16,7 +16,7 @@ from convsim.evidence.training_figures import STYLES
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.figures import COLORS
-from tests.made_up import COPY, save_training
+from tests.made_up import COPY, LAYERS, save_training, training_metrics
 
 BASELINE = TrainingSettings("baseline", epochs=3, data=COPY)
 EPOCHS = np.array([1, 2, 3])
@@ -113,6 +113,26 @@ def test_a_chosen_learning_rate_is_the_one_that_is_shown(tmp_path: Path) -> None
     figure = training_figures.epochs_figure("rate", folder=tmp_path)
     expected = 0.3 * np.mean([1 / 16, 1 / 36, 1 / 64]) * EPOCHS**2
     np.testing.assert_allclose(lines(figure)["learning-rate", "y"].y, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("quantity", ["loss", "similarity", "normalized", "norm", "rate"])
+def test_a_record_that_lacks_an_epoch_is_an_error(tmp_path: Path, quantity: str) -> None:
+    epochs = training_metrics(BASELINE, 70.0)["epochs"]
+    values = epochs["norm" if quantity == "rate" else quantity]
+    (values if quantity == "loss" else values[LAYERS[2]]).pop()
+    save_training(tmp_path, BASELINE, 70.0, epochs=epochs)
+    save_training(tmp_path, replace(BASELINE, seed=1), 71.0)
+    with pytest.raises(ValueError, match="zip"):
+        training_figures.epochs_figure(quantity, folder=tmp_path)
+
+
+def test_two_seeds_have_a_band(tmp_path: Path) -> None:
+    for seed, accuracy in enumerate((70.0, 72.0)):
+        save_training(tmp_path, replace(BASELINE, seed=seed), accuracy)
+    figure = training_figures.epochs_figure("test_accuracy", folder=tmp_path)
+    upper, lower, mean = figure.data
+    assert list(mean.y) == [70.5, 71.0, 70.5]
+    np.testing.assert_allclose(np.subtract(upper.y, lower.y), 2 * np.sqrt(2), rtol=1e-4)
 
 
 def test_where_the_lines_end_is_said(folder: Path) -> None:

@@ -124,13 +124,16 @@ def test_controls_are_means_of_the_deeper_layers(folder: Path) -> None:
         *("feature maps, |cos| before", "feature maps, |cos| after", "n"),
     ]
     assert "Not recorded: scale-free, both, decay" in table.source
-    assert table.caption.startswith("CNN1 under every condition;")
+    assert table.caption == (
+        "CNN1 under every condition; similarity and |cos| are means of layers 2 to 4."
+    )
 
 
 def test_a_table_without_gaps_mentions_none(folder: Path) -> None:
     for condition in {name for pair in CONTRASTS for name in pair}:
         save_training(folder, replace(BASELINE, condition=condition, seed=0), 70.0)
-    assert "Not recorded" not in training_tables.contrast_table(folder=folder).source
+    source = training_tables.contrast_table(folder=folder).source
+    assert source.endswith(" runs diverged.")
 
 
 def test_layers_whose_maps_are_dead_have_no_cosine(tmp_path: Path) -> None:
