@@ -93,6 +93,19 @@ def test_correlations_around_zero_are_inconclusive(tmp_path: Path) -> None:
     assert found["Overlap tells of generalisation"].verdict == INCONCLUSIVE
 
 
+def test_four_networks_of_two_strengths_have_one(tmp_path: Path) -> None:
+    for seed, dropout in enumerate((0.0, 0.0, 0.3, 0.3)):
+        settings = RegularizedSettings(dropout, 0.0, seed, COPY)
+        gap = 40.0 + 5 * (seed in (1, 3))
+        save_regularized(tmp_path, settings, 0.1 + seed / 10, test_error=gap)
+    found = of_neighborhoods(tmp_path)
+    rho = stats.spearmanr([0, 0, 1, 1], [1, 2, 3, 4]).statistic
+    assert f"ρ = {rho:+.2f} [" in found["Overlap varies with regularisation"].ours
+    rho = stats.spearmanr([0, 1, 0, 1], [1, 2, 3, 4]).statistic
+    ours = found["Overlap tells of generalisation"].ours
+    assert f"ρ with the gap {rho:+.2f} [" in ours and "at fixed dropout +1.00 [" in ours
+
+
 def test_the_first_few_networks_have_no_correlation(tmp_path: Path) -> None:
     for seed in range(4):
         save_regularized(tmp_path, RegularizedSettings(0.0, 0.0, seed, COPY), 0.1 + seed / 10)

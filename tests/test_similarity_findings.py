@@ -113,12 +113,13 @@ def test_a_row_without_a_correlation_differs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("last", "verdict"), [(0.44, AGREE), (0.46, DIFFER)])
 def test_a_tenth_less_similarity_counts_as_lower(tmp_path: Path, last: float, verdict: str) -> None:
     def layer(size: float, end: float) -> dict[str, list[float]]:
-        return {"similarity": [size, 0.25], "normalized": [0.5, end]}
+        return {"similarity": [size, 7.0, 0.25], "normalized": [0.5, 0.9, end]}
 
     # The first layer, which sees three channels, has no part in the scale-free mean.
     layers = {name: layer(100.0 * (i + 1), last) for i, name in enumerate(LAYERS)}
     layers[LAYERS[0]] = layer(100.0, 0.0)
-    save(tmp_path, "descent", DescentSettings(), {"steps": [0, 1], "layers": layers})
+    layers[LAYERS[1]], layers[LAYERS[3]] = layer(200.0, last + 0.25), layer(400.0, last - 0.25)
+    save(tmp_path, "descent", DescentSettings(), {"steps": [0, 1, 2], "layers": layers})
     # Neither the scale-free descent nor that of a narrower network is Algorithm 1 on CNN1.
     for other in (DescentSettings(scale_free=True), DescentSettings(width=4)):
         save(tmp_path, "descent", other, {"steps": [0], "layers": {}})
