@@ -8,7 +8,7 @@ from pathlib import Path
 from convsim.evidence.neighborhood_findings import neighborhood_findings
 from convsim.evidence.reproduction import rules_table, summary_tables
 from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
-from convsim.evidence.verdicts import AGREE, DIFFER, NOT_RUN, OPEN, SIGNS, Finding
+from convsim.evidence.verdicts import AGREE, DIFFER, NOT_RUN, OPEN, SIGNS, USED, Finding
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.overlap import RegularizedSettings
 from tests.made_up import COPY, save_network, save_regularized, save_training
@@ -83,6 +83,56 @@ def test_both_papers_have_a_table_with_a_line_a_finding(tmp_path: Path) -> None:
     assert len(similarity.rows) == len(similarity_findings(tmp_path))
     assert neighborhoods.source == f"{OPEN}: 5." and neighborhoods.prose
     assert similarity.source == "agree: 1, differ: 2, open: 13, used: 2."
+
+
+def test_every_line_says_what_the_paper_has_and_where_the_book_treats_it(tmp_path: Path) -> None:
+    orthogonality, similarity = "kernel orthogonality", "Convolutional Similarity"
+    linear, training, controls = "linear time", "training", "scale or similarity"
+    lines = [(f.what, f.paper, f.chapter) for f in similarity_findings(tmp_path)]
+    assert lines == [
+        ("Eq. 3, the identity", "exact", "the identity"),
+        ("Eq. 7 can be met", "yes", linear),
+        ("L_CS is convex", "yes", linear),
+        ("Table 1, under ⟨K₁, K₂⟩²", "0.25 to 0.67", orthogonality),
+        ("Tables 2 and 3, under L_CS", "0.71 to 0.90", similarity),
+        ("Table 6, valid padding", "0.75 to 0.90", similarity),
+        ("Table 4, CNN1 and CNN2", "printed", training),
+        ("Tables 7 to 9, settings", "printed", orthogonality),
+        ("Table 5, CNN1: Algorithm 1", "+4.50 points", training),
+        ("Table 5, CNN1: Algorithm 2", "+2.50 points", training),
+        ("Table 5, CNN2: Algorithm 1", "+5.46 points", training),
+        ("Table 5, CNN2: Algorithm 2", "+3.13 points", training),
+        ("Table 5, width 512: baseline", "79.78 %", training),
+        ("Figures other than 5", "printed", training),
+        ("ResNet-18 and Figure 5", "printed", training),
+        ("Algorithm 1 lowers similarity", "yes, by L_CS", linear),
+        ("Algorithm 1 helps by that", "yes; then +4.50 points", controls),
+        ("Lower similarity helps", "yes; then +4.50 points", controls),
+    ]
+    lines = [(f.what, f.paper, f.chapter) for f in neighborhood_findings(tmp_path)]
+    assert lines == [
+        (what, paper, "neighbourhoods")
+        for what, paper in {
+            "Channels overlap significantly": "yes",
+            "Overlap varies with depth": "yes",
+            "Overlap varies with regularisation": "yes",
+            "Overlap tells of generalisation": "yes",
+            "Figures and tables": "printed",
+        }.items()
+    ]
+
+
+def test_what_needs_no_records_is_said_in_words(tmp_path: Path) -> None:
+    found = of_similarity(tmp_path)
+    assert found["Eq. 7 can be met"].ours == "by dead kernels only (proof)"
+    assert found["Table 4, CNN1 and CNN2"].ours == "built as printed"
+    assert found["Tables 7 to 9, settings"].ours == "on ⟨K₁, K₂⟩²; two captions name the cosine"
+    for what in ("Table 4, CNN1 and CNN2", "Tables 7 to 9, settings"):
+        assert found[what].verdict == USED
+    assert found["Figures other than 5"].ours == "their content could not be read"
+    assert found["ResNet-18 and Figure 5"].ours == NOT_RUN
+    for what in ("Figures other than 5", "ResNet-18 and Figure 5"):
+        assert found[what].verdict == OPEN
 
 
 def test_the_rules_have_a_line_for_each_claim() -> None:
