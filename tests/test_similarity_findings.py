@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from convsim.correlation import autocorrelate
+from convsim.evidence import similarity_findings as module
 from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
 from convsim.evidence.verdicts import AGREE, DIFFER, NOT_RUN, OPEN, Finding
 from convsim.experiments import paper
@@ -167,6 +170,32 @@ def test_the_wide_network_is_shown_on_the_best_data_and_decides_nothing(tmp_path
     assert found.verdict == OPEN
     save_training(tmp_path, replace(wide, data="CIFAR-10", epochs=2), 60.0)
     assert of_similarity(tmp_path)[WIDE].ours == "60.00 %; 2 epochs, n = 1"
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(1e-9, DIFFER), (1e-11, DIFFER), (1e-14, AGREE)])
+def test_an_identity_that_were_not_exact_would_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: float, verdict: str
+) -> None:
+    def wrong(x: torch.Tensor, max_lag: int) -> torch.Tensor:
+        return (1 + error) * autocorrelate(x, max_lag=max_lag)
+
+    monkeypatch.setattr(module, "autocorrelate", wrong)
+    found = of_similarity(tmp_path)["Eq. 3, the identity"]
+    assert found.verdict == verdict
+    if verdict == DIFFER:
+        # At most the whole inner product is wrong by so much, relative to both norms.
+        assert error / 100 < float(found.ours.removeprefix("off by ")) <= error
+    else:
+        assert found.ours == "exact to 12 digits, 500 random cases"
+
+
+def test_a_loss_below_its_chord_would_be_convex(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "convolutional_similarity", lambda weight: weight.square().sum())
+    found = of_similarity(tmp_path)["L_CS is convex"]
+    assert found.verdict == AGREE and found.ours.endswith("0.5 between")
+    assert "a²b² is 1 at (1, 0), 1 at (0, 1)" in found.ours
 
 
 def test_convexity_fails_between_two_kernels_of_one_tap(tmp_path: Path) -> None:
