@@ -111,7 +111,7 @@ def test_layers_of_several_dtypes_are_added_in_the_first_ones() -> None:
     model = nn.Sequential(nn.Conv1d(1, 2, 3).double(), nn.Conv1d(2, 2, 3).half())
     total = model_similarity(model)
     assert total.dtype == torch.float64
-    expected = sum(float(convolutional_similarity(layer.weight)) for layer in model)
+    expected = sum(convolutional_similarity(layer.weight).item() for layer in model)
     assert total.item() == pytest.approx(expected, rel=1e-6)
 
 
