@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,6 +212,28 @@ def test_what_suffices_comes_before_better_data_and_longer_runs(tmp_path: Path) 
     write_pairs(tmp_path, (0.0,), BASE)  # one seed of the original
     write_pairs(tmp_path, (0.0, 0.1), replace(BASE, data=COPY, epochs=200))
     assert on(tmp_path) == decided
+
+
+def test_much_on_other_data_does_not_hide_little_on_the_papers(tmp_path: Path) -> None:
+    write_pairs(tmp_path, [*CLEAN, 4.5], replace(BASE, data="digits"))
+    write_pairs(tmp_path, (0.5,), replace(BASE, data=COPY))
+    assert on(tmp_path)[1] == "+0.50 [one seed, no interval]; 100 epochs, 1 seed, " + COPY
+
+
+def test_a_claim_about_a_wide_network_asks_its_records(tmp_path: Path) -> None:
+    write_pairs(tmp_path, (0.1, 0.0, -0.1), BASE)
+    write_pairs(tmp_path, CLEAN, replace(BASE, width=128))
+    assert on(tmp_path)[0] == DIFFER
+    assert on(tmp_path, replace(CLAIM, width=128))[0] == AGREE
+
+
+def test_the_order_of_settings_in_a_file_does_not_matter(tmp_path: Path) -> None:
+    write_pairs(tmp_path, CLEAN, BASE)
+    for path in sorted(tmp_path.glob("*.json"))[::2]:
+        stored = json.loads(path.read_text())
+        stored["settings"] = dict(reversed(stored["settings"].items()))
+        path.write_text(json.dumps(stored))
+    assert on(tmp_path)[0] == AGREE
 
 
 def test_diverged_runs_are_no_pairs_and_are_counted(tmp_path: Path) -> None:
