@@ -16,7 +16,9 @@ from convsim.evidence.overlap_records import (
     regularized_records,
     target_of,
 )
+from convsim.evidence.overlap_tables import readings_table
 from convsim.experiments.cifar10 import TrainingSettings
+from convsim.models import MODELS, ShallowCNN
 from convsim.training import LOOP
 from tests.made_up import (
     COPY,
@@ -76,6 +78,22 @@ def test_better_networks_replace_all(folder: Path, better: TrainingSettings) -> 
     save_network(folder, better, OVERLAPS)
     (record,) = network_records(folder)
     assert record.settings["run"]["epochs"] == better.epochs
+
+
+def test_the_papers_model_comes_first_and_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "AnotherCNN", ShallowCNN)
+    save_network(tmp_path, replace(RUN, model="AnotherCNN", epochs=90), OVERLAPS)
+    save_regularized(tmp_path, replace(SMALL, model="AnotherCNN"), 0.1)
+    save_regularized(tmp_path, replace(SMALL, model="AnotherCNN", seed=1), 0.2)
+    assert readings_table(folder=tmp_path).caption.startswith("AnotherCNN, width 64 after")
+    save_network(tmp_path, replace(RUN, data="digits"), OVERLAPS)
+    save_regularized(tmp_path, replace(SMALL, data="digits"), 0.3)
+    (record,) = network_records(tmp_path)
+    assert record.settings["run"]["data"] == "digits"
+    (regularized,) = regularized_records(tmp_path)
+    assert last_measure(regularized, "after") == 0.3
 
 
 def test_other_measurements_of_the_same_networks_are_never_mixed(folder: Path) -> None:

@@ -19,6 +19,7 @@ from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.descent import DescentSettings
 from convsim.experiments.pairs import TABLES
 from convsim.experiments.record import read_record, record_path
+from convsim.models import MODELS, ShallowCNN
 from tests.made_up import COPY, LAYERS, save, save_training, summary
 
 RUN = TrainingSettings("baseline", data=COPY)
@@ -156,7 +157,10 @@ def test_trainings_get_the_verdicts_of_their_rules(tmp_path: Path) -> None:
     assert found["Lower similarity helps"].paper == "yes; then +4.50 points"
 
 
-def test_the_wide_network_is_shown_on_the_best_data_and_decides_nothing(tmp_path: Path) -> None:
+def test_the_wide_network_is_shown_on_the_best_data_and_decides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "AnotherCNN", ShallowCNN)
     wide = replace(RUN, width=512, epochs=10)
     for seed, accuracy in enumerate((70.0, 71.0)):
         save_training(tmp_path, replace(wide, seed=seed), accuracy)
@@ -165,6 +169,7 @@ def test_the_wide_network_is_shown_on_the_best_data_and_decides_nothing(tmp_path
     save_training(tmp_path, replace(wide, width=64), 10.0)
     save_training(tmp_path, replace(wide, seed=2), None)
     save_training(tmp_path, replace(wide, data="digits", epochs=90), 10.0)
+    save_training(tmp_path, replace(wide, model="AnotherCNN", epochs=90), 10.0)
     found = of_similarity(tmp_path)[WIDE]
     assert (found.paper, found.ours) == ("79.78 %", "70.50 %; 10 epochs, n = 2")
     assert found.verdict == OPEN

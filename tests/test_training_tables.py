@@ -13,6 +13,7 @@ from convsim.evidence import costs, training_figures, training_tables
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONTRASTS
 from convsim.experiments.record import read_records
+from convsim.models import MODELS, ShallowCNN
 from convsim.training import LOOP
 from tests.made_up import COPY, LAYERS, save, save_training
 
@@ -69,7 +70,10 @@ def test_other_data_do_not_stand_beside_the_papers(tmp_path: Path) -> None:
     table = training_tables.accuracy_table(folder=tmp_path)
     assert [row[2] for row in table.rows] == ["–"] * 7
     assert table.rows[0][3] == "80.00"
-    assert table.caption == "Test accuracy on digits: Table 5 of the paper is on CIFAR-10."
+    assert (
+        table.caption
+        == "Test accuracy on digits: Table 5 of the paper is of ShallowCNN on CIFAR-10."
+    )
     for show in (training_tables.control_table, training_tables.contrast_table, costs.cost_table):
         assert "CNN1 on digits" in show(folder=tmp_path).caption
     for figure in (
@@ -77,6 +81,30 @@ def test_other_data_do_not_stand_beside_the_papers(tmp_path: Path) -> None:
         training_figures.epochs_figure("loss", folder=tmp_path),
     ):
         assert " on digits" in figure.layout.meta["alt"]
+
+
+def test_other_models_do_not_go_by_the_papers_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "AnotherCNN", ShallowCNN)
+    other = replace(BASELINE, model="AnotherCNN")
+    save_sweep(tmp_path, other)
+    table = training_tables.accuracy_table(folder=tmp_path)
+    assert [row[2] for row in table.rows] == ["–"] * 7
+    assert table.rows[0][0] == "AnotherCNN, width 64"
+    assert table.caption == (
+        "Test accuracy of AnotherCNN: Table 5 of the paper is of ShallowCNN on CIFAR-10."
+    )
+    for show in (training_tables.control_table, training_tables.contrast_table, costs.cost_table):
+        assert "AnotherCNN, width 64" in show(folder=tmp_path).caption
+        assert "CNN1" not in show(folder=tmp_path).caption
+    figure = training_figures.epochs_figure("loss", folder=tmp_path)
+    assert figure.layout.annotations[0].text == "AnotherCNN, width 64: training loss"
+    assert "AnotherCNN, width 64 init training loss: 0.667" in figure.layout.meta["alt"]
+    # The paper's model comes first, even if less of it was trained on worse data.
+    save_training(tmp_path, replace(BASELINE, data="digits"), 70.0)
+    (record,) = training_tables.sweep_records(tmp_path)
+    assert training_tables.model_of(record) == "ShallowCNN"
 
 
 def test_contrasts_have_students_interval_and_name_what_is_missing(folder: Path) -> None:

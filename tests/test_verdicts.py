@@ -22,6 +22,7 @@ from convsim.evidence.verdicts import (
 )
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.record import read_records
+from convsim.models import MODELS, ShallowCNN
 from tests.made_up import save
 
 CLAIM = Claim(
@@ -143,6 +144,16 @@ def test_a_claim_about_a_wide_network_asks_its_records(tmp_path: Path) -> None:
     write_pairs(tmp_path, CLEAN, replace(BASE, width=128))
     assert on(tmp_path)[0] == DIFFER
     assert on(tmp_path, replace(CLAIM, width=128))[0] == AGREE
+
+
+def test_other_models_say_nothing_about_the_papers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODELS, "AnotherCNN", ShallowCNN)
+    write_pairs(tmp_path, [*CLEAN, 4.5], replace(BASE, model="AnotherCNN"))
+    assert on(tmp_path) == (OPEN, NOT_RUN)
+    write_pairs(tmp_path, CLEAN[:1], replace(BASE, data=COPY))
+    assert on(tmp_path)[1].endswith("1 seed, " + COPY)
 
 
 def test_the_order_of_settings_in_a_file_does_not_matter(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import torch
 from convsim.evidence.statistics import NOT_RECORDED, distinct
 from convsim.evidence.training_tables import (
     Training,
+    named,
     network,
-    on_other_data,
     provenance,
     runs_of,
     sweep_of_width,
@@ -41,7 +41,7 @@ def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
             *(("an epoch", "s"), ("an epoch", "s more"), ("an epoch", "more than baseline")),
         ),
         rows=tuple(_cost(name, some, base) for name, some in runs.items() if some),
-        caption=f"Time of each condition, {network(width)}{on_other_data(records)}, median epoch.",
+        caption=f"Time of each condition, {named(width, records)}, median epoch.",
         source=f"{provenance(records)} Runs shared the machine: small differences are noise.",
     )
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from convsim.evidence.training_tables import data_rank
+from convsim.evidence.training_tables import PAPERS, data_rank
 from convsim.experiments.activations import SIDES
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.overlap import (
@@ -48,9 +48,9 @@ def network_records(folder: Path = RESULTS) -> list[Network]:
     """The neighbourhoods of the networks of one sweep of Table 5, trained ones first.
 
     These networks and their measurements have all settings in common but the condition. Of several
-    such groups it is the one on CIFAR-10 rather than on a copy of it, and on that rather than on
-    other data, then the one with the most epochs, the newer training loop, the most networks and
-    the lowest seed.
+    such groups it is the one of the paper's model rather than of another one, on CIFAR-10 rather
+    than on a copy of it, and on that rather than on other data; then the one with the most epochs,
+    the newer training loop, the most networks and the lowest seed.
 
     Raises:
         ValueError: if nothing is recorded.
@@ -67,9 +67,9 @@ def network_records(folder: Path = RESULTS) -> list[Network]:
             "`convsim run overlap`"
         )
 
-    def merit(shared: OverlapSettings) -> tuple[int, int, int, int, int]:
-        run = shared.run
-        return data_rank(run.data), run.epochs, run.loop, len(sweeps[shared]), -run.seed
+    def merit(shared: OverlapSettings) -> tuple[bool, int, int, int, int, int]:
+        run, found = shared.run, len(sweeps[shared])
+        return run.model == PAPERS, data_rank(run.data), run.epochs, run.loop, found, -run.seed
 
     conditions = list(CONDITIONS)
     return sorted(
@@ -84,7 +84,7 @@ def network_records(folder: Path = RESULTS) -> list[Network]:
 def regularized_records(folder: Path = RESULTS) -> list[Regularized]:
     """The networks with dropout and weight decay, from the weakest to the strongest.
 
-    They have all settings in common but these two and the seed. Data are chosen as by
+    They have all settings in common but these two and the seed. Model and data are chosen as by
     :func:`network_records`; then the group with more networks counts, and if both have as many,
     the newer training loop.
 
@@ -101,9 +101,13 @@ def regularized_records(folder: Path = RESULTS) -> list[Regularized]:
             f"no regularised networks are recorded in {folder}; expected records of overlap: run "
             "`convsim run overlap`"
         )
-    best = max(plans, key=lambda shared: (data_rank(shared.data), len(plans[shared]), shared.loop))
+
+    def merit(shared: RegularizedSettings) -> tuple[bool, int, int, int]:
+        rank, found = data_rank(shared.data), len(plans[shared])
+        return shared.model == PAPERS, rank, found, shared.loop
+
     return sorted(
-        plans[best],
+        plans[max(plans, key=merit)],
         key=lambda record: (*regularization_of(record), record.settings["seed"]),
     )
 

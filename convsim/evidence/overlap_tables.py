@@ -23,7 +23,7 @@ from convsim.evidence.statistics import (
     mean_std,
     spearman,
 )
-from convsim.evidence.training_tables import network, on_other_data
+from convsim.evidence.training_tables import model_of, network, on_other_data
 from convsim.experiments.activations import SIDES
 from convsim.experiments.record import RESULTS
 from convsim.table import Table
@@ -62,7 +62,7 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
                     _fixed(layer["after"]["overlap"]["mean"], 3),
                 )
             )
-    name = network(records[0].settings["run"]["width"])
+    name = network(records[0].settings["run"]["width"], model_of(records[0]))
     when = f"{'after' if trained else 'before'} training{on_other_data(records)}"
     return Table(
         columns=(

@@ -13,7 +13,7 @@ import torch
 from convsim.correlation import autocorrelate, cross_correlate
 from convsim.evidence.pair_tables import is_recorded, pair_records, paper_key
 from convsim.evidence.statistics import best_test
-from convsim.evidence.training_tables import Training, data_rank, network
+from convsim.evidence.training_tables import PAPERS, Training, data_rank, model_of, network
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,
@@ -178,6 +178,7 @@ def _wide_network(records: Sequence[Training]) -> Finding:
         record
         for record in records
         if (record.settings["condition"], record.settings["width"]) == ("baseline", 512)
+        and model_of(record) == PAPERS
         and data_rank(record.settings["data"]) > 0
         and "diverged" not in record.metrics
     ]

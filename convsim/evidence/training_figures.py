@@ -14,8 +14,8 @@ from plotly.subplots import make_subplots
 
 from convsim.evidence.statistics import best_test, interval, paired_differences
 from convsim.evidence.training_tables import (
-    NETWORKS,
     Training,
+    model_of,
     network,
     on_other_data,
     runs_of,
@@ -65,14 +65,15 @@ def epochs_figure(
             f"{', '.join(QUANTITIES)}"
         )
     records = sweep_records(folder)
-    widths = [w for w in NETWORKS if any(r.settings["width"] == w for r in records)]
+    widths = sorted({record.settings["width"] for record in records})
+    names = {width: network(width, model_of(records[0])) for width in widths}
     # The wide network has one condition only: it joins the panels of the others.
     panels = [(w, q) for w in widths if w != 512 or widths == [512] for q in quantities]
     figure = make_subplots(
         rows=len(panels),
         shared_xaxes=True,
         vertical_spacing=0.28 / (len(panels) + 2),
-        subplot_titles=[f"{network(width)}: {QUANTITIES[quantity]}" for width, quantity in panels],
+        subplot_titles=[f"{names[width]}: {QUANTITIES[quantity]}" for width, quantity in panels],
     )
     named: set[str] = set()
     said = []
@@ -90,7 +91,7 @@ def epochs_figure(
             histories = [_history(run, quantity) for run in runs]
             last = _draw(figure, condition, histories, condition not in named, options)
             named.add(condition)
-            said.append(f"{network(width)} {condition} {QUANTITIES[quantity]}: {last:.3g}")
+            said.append(f"{names[width]} {condition} {QUANTITIES[quantity]}: {last:.3g}")
         if quantity in _LOGARITHMIC:
             figure.update_yaxes(type="log", exponentformat="power", row=row)
     figure.update_xaxes(title_text="epoch", row=len(panels))
