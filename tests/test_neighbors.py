@@ -133,6 +133,34 @@ def test_a_width_for_each_query() -> None:
         torch.testing.assert_close(together.error[i], alone.error)
 
 
+def test_one_zero_vector_in_a_batch_is_refused_by_the_cosine() -> None:
+    candidates, query = random(4, 3, 2, seed=7), random(4, 2, seed=8)
+    assert nnk_weights(candidates, query, kernel="cosine").weights.shape == (4, 3)
+    message = "zero and has no cosine; expected vectors that are not zero: leave it out, or choose"
+    for zero in (candidates[2, 1], query[3]):
+        kept = zero.clone()
+        zero.zero_()
+        with pytest.raises(ValueError, match=message):
+            nnk_weights(candidates, query, kernel="cosine")
+        zero.copy_(kept)
+
+
+def test_weights_say_which_argument_is_wrong() -> None:
+    points = torch.ones(3, 2)
+    with pytest.raises(ValueError, match="^candidates has dtype torch.int64"):
+        nnk_weights(points.long(), points[0])
+    with pytest.raises(ValueError, match="^query has dtype torch.int64"):
+        nnk_weights(points, points[0].long())
+    with pytest.raises(ValueError, match="^gram has dtype torch.int64"):
+        nnk_weights_of_gram(torch.eye(2).long(), torch.ones(2))
+    with pytest.raises(ValueError, match="^similarity has dtype torch.int64"):
+        nnk_weights_of_gram(torch.eye(2), torch.ones(2).long())
+    with pytest.raises(ValueError, match="expected a finite number above 0"):
+        nnk_weights(points, torch.zeros(2), sigma=-1.0)
+    with pytest.raises(ValueError, match=r"sigma is 1.0 and the kernel 'cosine'; expected none"):
+        nnk_weights(points, points[0], kernel="cosine", sigma=1.0)
+
+
 def test_weights_of_a_diagonal_gram_matrix_are_the_positive_similarities() -> None:
     target = torch.tensor([[0.5, -0.1, 0.3], [0.0, 0.9, -1.0]])
     found = nnk_weights_of_gram(torch.eye(3).expand(2, 3, 3), target)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,6 +60,24 @@ def test_a_channel_is_a_flattened_map_and_the_aggregate_all_of_them() -> None:
     whole = nnk_neighbors(x.flatten(1), torch.arange(10), 8)
     assert torch.equal(found.aggregate.indices, whole.indices)
     assert found.undefined == 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"kernel": "cosine"}, {"sigma": 0.5}, {"copies": "keep"}, {"k": 3}, {}]
+)
+def test_options_reach_every_channel(options: dict[str, Any]) -> None:
+    x = activations()
+    x[7] = x[3]  # a copy, for those who keep it
+    queries = x[[3, 4]]
+    found = channelwise_neighbors(x, queries, **options)
+    for c in range(5):
+        alone = nnk_neighbors(x[:, c].flatten(1), queries[:, c].flatten(1), **options)
+        assert torch.equal(found.channels.indices[c], alone.indices)
+        assert torch.equal(found.channels.weights[c], alone.weights)
+        assert torch.equal(found.channels.error[c], alone.error)
+        assert torch.equal(found.channels.defined[c], alone.defined)
+    assert found.channels.points == found.aggregate.points == 60
+    assert found.aggregate.indices.shape == (2, options.get("k", 25))
 
 
 def test_measures_are_their_definitions_on_sets() -> None:
