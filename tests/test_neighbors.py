@@ -39,6 +39,10 @@ def test_points_that_equal_the_query_in_some_numbers_are_no_copies() -> None:
         names, expected = found.indices[query].tolist(), nearest(points, query, 45)
         assert [one.get(i, i) for i in names] == [one.get(i, i) for i in expected], query
         assert len(set(names)) == 45
+    outside = torch.zeros(2, 8, dtype=torch.float64)
+    outside[:, 1::2] = random(2, 4, seed=1)
+    for query, names in zip(outside, nnk_neighbors(points, outside, 5).indices, strict=True):
+        assert names.tolist() == (points - query).norm(dim=1).argsort()[:5].tolist()
 
 
 @pytest.mark.parametrize("copies", [0, 1, 5, 30])
@@ -66,6 +70,17 @@ def test_cosines_pass_over_zero_vectors_wherever_they_stand() -> None:
         del cosines[query]
         expected = sorted(cosines, key=lambda i: -cosines[i])[:4]
         assert found.indices[row].tolist() == expected
+
+
+def test_where_few_points_have_a_cosine_places_stay_empty() -> None:
+    points = torch.zeros(9, 2, dtype=torch.float64)
+    points[[2, 5, 6]] = random(3, 2, seed=3)
+    found = nnk_neighbors(points, torch.tensor([5, 0]), k=4, kernel="cosine")
+    assert sorted(found.indices[0].tolist()) == [-1, -1, 2, 6]
+    assert found.indices[0, 2:].tolist() == [-1, -1]
+    assert found.weights[1].eq(0).all() and found.defined.tolist() == [True, False]
+    nothing = nnk_neighbors(torch.zeros(9, 2), k=4, kernel="cosine")
+    assert nothing.indices.eq(-1).all() and nothing.indices.shape == (9, 4)
 
 
 def test_all_points_are_queries_unless_some_are_named() -> None:
