@@ -72,9 +72,8 @@ def test_both_papers_have_a_table_with_a_line_a_finding(tmp_path: Path) -> None:
     similarity, neighborhoods = summary_tables(tmp_path)
     assert similarity.caption == "Convolutional Similarity (Belmekki et al., 2024)"
     assert neighborhoods.caption == "Channel-wise NNK graphs (Bonet et al., 2022)"
-    assert [name for _, name in similarity.columns] == [
-        *("what", "verdict", "paper", "ours", "chapter"),
-    ]
+    names = ("what", "verdict", "paper", "ours", "chapter")
+    assert similarity.columns == tuple(("", name) for name in names)
     finding = similarity_findings(tmp_path)[0]
     assert similarity.rows[0] == (
         *("Eq. 3, the identity", SIGNS[AGREE], "exact", finding.ours, "the identity"),
@@ -137,9 +136,11 @@ def test_what_needs_no_records_is_said_in_words(tmp_path: Path) -> None:
 
 def test_the_rules_have_a_line_for_each_claim() -> None:
     table = rules_table()
-    assert [name for _, name in table.columns] == [
-        *("claim", "quantity", "difference", "claimed, points", "margin", "seeds", "epochs"),
-    ]
+    names = ("claim", "quantity", "difference", "claimed, points", "margin", "seeds", "epochs")
+    assert table.columns == tuple(("", name) for name in names)
+    assert table.caption.startswith("Claims about trainings: what is compared, and what a verdict")
+    assert table.source.startswith("Claimed gains: Table 5 of Belmekki et al. (2024); in the last")
+    assert table.prose
     assert [row[0] for row in table.rows] == [claim.what for claim in CLAIMS]
     assert table.rows[4][1:] == (
         *("best test accuracy over the epochs, CNN1", "init − scale"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+import pytest
+
 from convsim.table import Table
 
 TABLE = Table(
@@ -16,6 +18,12 @@ TABLE = Table(
 
 def parsed(table: Table) -> ElementTree.Element:
     return ElementTree.fromstring(f"<body>{table._repr_html_()}</body>")
+
+
+def style_of(table: Table) -> dict[str, str]:
+    (box,) = parsed(table).findall("div")
+    rules = (rule.split(": ") for rule in (box.get("style") or "").split("; "))
+    return dict(rules)
 
 
 def test_text_stands_in_columns() -> None:
@@ -41,6 +49,9 @@ def test_every_cell_is_in_the_html() -> None:
     rows = [[td.text for td in tr] for tr in body.findall(".//tbody/tr")]
     assert rows == [["<first>", "1", "22"], ["second", "333", None]]
     assert body.findtext(".//caption") == 'x & "y"'
+    words = [caption := 'x & "y"', "group", "name", "a", "b"]
+    assert "".join(body.itertext()) == "".join([*words, "<first>122", "second333", "<i>"])
+    assert "x &amp; &quot;y&quot;" in TABLE._repr_html_() and caption == TABLE.caption
     (source,) = body.findall("p")
     assert source.text == "<i>" and source.get("class") == "convsim-source"
 
@@ -61,8 +72,11 @@ def test_a_wide_table_scrolls_and_has_a_name_that_the_keyboard_reaches() -> None
     (box,) = parsed(TABLE).findall("div")
     assert box.get("tabindex") == "0" and box.get("role") == "region"
     assert box.get("aria-label") == 'x & "y"'
-    assert "overflow-x: auto" in (box.get("style") or "")
-    assert "white-space: nowrap" in (box.get("style") or "")
+    assert style_of(TABLE) == {
+        "overflow-x": "auto",
+        "white-space": "nowrap",
+        "font-size": "0.85em",
+    }
     assert box.get("class") == "convsim-table"
 
 
@@ -70,5 +84,9 @@ def test_prose_wraps() -> None:
     prose = Table(TABLE.columns, TABLE.rows, "caption", "source", prose=True)
     (box,) = parsed(prose).findall("div")
     assert box.get("class") == "convsim-table prose"
-    assert "text-align: left" in (box.get("style") or "")
-    assert "nowrap" not in (box.get("style") or "")
+    assert style_of(prose) == {"overflow-x": "auto", "text-align": "left", "font-size": "0.85em"}
+
+
+def test_a_row_that_is_too_short_is_an_error() -> None:
+    with pytest.raises(ValueError, match="zip"):
+        repr(Table(TABLE.columns, (("1", "2"),), "caption", "source"))
