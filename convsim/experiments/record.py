@@ -215,7 +215,7 @@ def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -
 
 
 def command_line() -> str:
-    """The command line of this process; of absolute paths, which say nothing elsewhere, the name."""
+    """The command line of this process; absolute paths, which say nothing elsewhere, by name."""
     words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
     return shlex.join([Path(sys.argv[0]).name, *words])
 
