@@ -36,6 +36,8 @@ listing = _group("List the runs of an experiment, done and missing.")
 app.add_typer(running, name="run")
 app.add_typer(listing, name="status")
 
+PLANNED_ON = "CIFAR-10"
+"""The data of the book's plan; on other data the same runs are listed one by one."""
 EXPERIMENTS: dict[str, tuple[str, list[Task]]] = {
     **{
         table: ("Two kernels and a descent, 1,000 times.", pairs.PAIRS.tasks(rows))
@@ -92,7 +94,7 @@ def run_table5(
     epochs: Epochs = None,
     model: Network = None,
     precision: Precision = None,
-    data: Data = "CIFAR-10",
+    data: Data = PLANNED_ON,
     data_dir: DataDir = None,
     device: Device = None,
     jobs: Jobs = 1,
@@ -104,6 +106,8 @@ def run_table5(
         machine = _machine(data_dir, device, results, jobs)
         source = source_of(data, data_dir)
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, source)
+        if chosen is None and data != PLANNED_ON:
+            chosen = plan.planned(source)
         tasks = TRAINING.tasks(plan.planned(source) if chosen is None else chosen)
         runner.run(tasks, machine, jobs=jobs, cluster=cluster)
         _echo(plan.report(chosen, results))
@@ -117,20 +121,20 @@ def list_table5(
     epochs: Epochs = None,
     model: Network = None,
     precision: Precision = None,
-    data: Data = "CIFAR-10",
+    data: Data = PLANNED_ON,
     results: Results = RESULTS,
 ) -> None:
     """Networks trained under conditions, and the time that is left; by default the book's plan."""
     with _told():
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
-        if chosen is None and data != "CIFAR-10":
+        if chosen is None and data != PLANNED_ON:
             chosen = plan.planned(data)
         _echo(plan.report(chosen, results))
 
 
 @running.command("overlap")
 def run_overlap(
-    data: Data = "CIFAR-10",
+    data: Data = PLANNED_ON,
     data_dir: DataDir = None,
     device: Device = None,
     jobs: Jobs = 1,

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
+from convsim.experiments import runner
 
 
 @pytest.mark.parametrize(
@@ -51,3 +52,15 @@ def test_digits_are_listed_where_they_are_recorded(tmp_path: Path) -> None:
         assert "1 done: nothing is left to run." in result.output
     result = CliRunner().invoke(app, ["status", "table5", *selected[1:-4], *selected[-2:]])
     assert "1 missing" in result.output  # on CIFAR-10
+
+
+def test_the_plan_on_other_data_is_listed_on_these_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "run", lambda *_, **__: None)
+    for command in ("run", "status"):
+        options = ["table5", "--data", "digits", "--results", str(tmp_path)]
+        result = CliRunner().invoke(app, [command, *options])
+        assert result.exit_code == 0, result.output
+        lines = result.output.splitlines()
+        assert len(lines) == 70 + 1 and lines[-1].startswith("70 missing")
