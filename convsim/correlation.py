@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from convsim.checks import check_dims, check_pair, check_tensor
+from convsim.checks import check_dims, check_pair, check_tensor, check_whole, within_dtype
 
 Mode = Literal["full", "same", "valid"]
 
@@ -78,7 +78,13 @@ def cross_correlate(
         left = {"full": n - 1, "same": n - 1 - (n - 1) // 2, "valid": 0}[mode]
         total = {"full": m + n - 1, "same": m, "valid": m - n + 1}[mode]
         pads.append((left, total + n - 1 - m - left))
-    return _slide(_pad(x, pads), kernel, dims)
+
+    def slide(x: Tensor, kernel: Tensor) -> Tensor:
+        return _slide(_pad(x, pads), kernel, dims)
+
+    if not check_finite:
+        return slide(x, kernel)
+    return within_dtype(slide, "a cross-correlation", x=x, kernel=kernel)
 
 
 def autocorrelate(
@@ -110,10 +116,14 @@ def autocorrelate(
     """
     check_dims(dims)
     check_tensor(x, "x", axes=dims, check_finite=check_finite)
-    if max_lag is not None and max_lag < 0:
-        raise ValueError(f"max_lag is {max_lag}; expected 0 or more, or None for all lags")
+    if max_lag is not None:
+        check_whole(max_lag, "max_lag", least=0, what="lags")
     lags = [m - 1 if max_lag is None else max_lag for m in x.shape[-dims:]]
-    return _slide(_pad(x, [(lag, lag) for lag in lags]), x, dims)
+
+    def slide(x: Tensor) -> Tensor:
+        return _slide(_pad(x, [(lag, lag) for lag in lags]), x, dims)
+
+    return within_dtype(slide, "an autocorrelation", x=x) if check_finite else slide(x)
 
 
 def _pad(x: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:

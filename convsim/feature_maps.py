@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Mapping
 from statistics import fmean
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +17,28 @@ from convsim.similarity import unit
 NUMBERS_AT_ONCE = 2**22  # of a Gram matrix: 16 MB in float32
 
 
+class MapCosines(NamedTuple):
+    """How alike the feature maps of a layer are; None where undefined.
+
+    Attributes:
+        per_image: mean |cos| over the pairs of maps of one image.
+        expected: the same with each map taken over all images and positions as one vector, which
+            is the cosine of the expected maps, in the sense of their inner products' mean.
+        dead: maps that are zero, over all images.
+    """
+
+    per_image: float | None
+    expected: float | None
+    dead: int | None
+
+
 def feature_map_cosines(
     model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
-) -> list[tuple[float | None, int | None]]:
+) -> list[MapCosines]:
     """Mean |cos| between the feature maps of each layer, and the maps that are zero.
 
-    The model runs once, in evaluation mode and without gradients, and is left as it was. Pairs
-    are those of one image; a layer's calls are averaged, and its dead maps added up.
+    The model runs once, in evaluation mode and without gradients, and is left as it was. A layer's
+    calls are averaged, and its dead maps added up.
 
     Args:
         model: the model that is run.
@@ -30,7 +46,7 @@ def feature_map_cosines(
         images: a batch that the model accepts.
 
     Returns:
-        One pair a layer: None where no cosine is defined, twice None for a layer not called.
+        One triple a layer; all None for a layer not called.
 
     Raises:
         ValueError: if the model refuses the images or a layer's output is not finite.
@@ -38,9 +54,9 @@ def feature_map_cosines(
     Example:
         >>> layer = nn.Conv2d(1, 2, 1, bias=False)  # two multiples of the image
         >>> feature_map_cosines(layer, {"": layer}, torch.ones(1, 1, 4, 4))
-        [(1.0, 0)]
+        [MapCosines(per_image=1.0, expected=1.0, dead=0)]
     """
-    calls: list[list[tuple[float | None, int]]] = [[] for _ in layers]
+    calls: list[list[MapCosines]] = [[] for _ in layers]
     faults: list[str] = []
 
     def measure(index: int, name: str, axes: int) -> Callable[..., None]:
@@ -52,7 +68,10 @@ def feature_map_cosines(
             except ValueError as error:
                 faults.append(str(error))
             else:
-                calls[index].append(mean_absolute_cosine(batch.flatten(2)))
+                maps = batch.flatten(2)
+                per_image, dead = mean_absolute_cosine(maps)
+                expected, _ = mean_absolute_cosine(maps.transpose(0, 1).flatten(1)[None])
+                calls[index].append(MapCosines(per_image, expected, dead))
 
         return hook
 
@@ -105,10 +124,16 @@ def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
     return (total / pairs if pairs else None), dead
 
 
-def _average(calls: list[tuple[float | None, int]]) -> tuple[float | None, int | None]:
-    defined = [cosine for cosine, _ in calls if cosine is not None]
-    dead = sum(count for _, count in calls) if calls else None
-    return (fmean(defined) if defined else None), dead
+def _average(calls: list[MapCosines]) -> MapCosines:
+    def mean(values: list[float | None]) -> float | None:
+        defined = [value for value in values if value is not None]
+        return fmean(defined) if defined else None
+
+    return MapCosines(
+        mean([call.per_image for call in calls]),
+        mean([call.expected for call in calls]),
+        sum(call.dead or 0 for call in calls) if calls else None,
+    )
 
 
 def _without_compiled_code() -> contextlib.AbstractContextManager[None]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import re
 import warnings
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from convsim.report import RedundancyReport, redundancy_report, weights_report
+from convsim.state_dicts import FORMS, stored_forms
 
 
 def report_of(model: str, seed: int = 0) -> RedundancyReport:
@@ -32,11 +31,16 @@ def report_of(model: str, seed: int = 0) -> RedundancyReport:
         ValueError: for a file that is neither, or damaged, and for an unknown name.
     """
     path = Path(model)
-    if path.is_file():
+    if path.is_file() and path.stat().st_size:
         return _of_file(path)
-    if path.suffix in _SUFFIXES or len(path.parts) > 1:
-        found = "a folder" if path.is_dir() else "not there"
-        raise ValueError(f"{model} is {found}; expected a .safetensors or a TorchScript file")
+    if path.exists() or path.suffix in _SUFFIXES or len(path.parts) > 1:
+        found = "not there"
+        if path.exists():
+            found = "a folder" if path.is_dir() else "empty" if path.is_file() else "no file"
+        raise ValueError(
+            f"{model!r} is {found}; expected a .safetensors or a TorchScript file, or the name of "
+            "a model of torchvision"
+        )
     return _of_torchvision(model.lower(), seed)
 
 
@@ -47,13 +51,22 @@ def _of_file(path: Path) -> RedundancyReport:
             "weight counts, groups are unknown, and transposed convolutions cannot be told apart."
         )
         try:
-            return weights_report(_safetensors(path), model=path.name, note=note)
+            weights, unknown = _safetensors(path)
         except SafetensorError as error:
             raise ValueError(
                 f"{path} cannot be read ({error}); expected a complete safetensors file: write it "
                 "again with safetensors.torch.save_file"
             ) from error
-    if not _is_torchscript(path):
+        if unknown:
+            note += f" Not measured, since computed in an unknown way: {', '.join(unknown)}."
+        return weights_report(weights, model=path.name, note=note)
+    is_torchscript = _is_torchscript(path)
+    if is_torchscript is None:
+        raise ValueError(
+            f"{path} begins as a zip archive and is not a whole one; expected a complete file: "
+            "copy it again, or save the model's state_dict as .safetensors"
+        )
+    if not is_torchscript:
         raise ValueError(
             f"{path} is neither a TorchScript archive nor named .safetensors, so it is not opened: "
             "a pickle, which torch.save writes, can run any program. Expected a state_dict in "
@@ -93,34 +106,54 @@ def _of_torchvision(name: str, seed: int) -> RedundancyReport:
     takes = inspect.signature(torchvision.models.get_model_builder(name)).parameters
     backbone = {"weights_backbone": None} if "weights_backbone" in takes else {}
     torch.manual_seed(seed)
-    module = torchvision.models.get_model(name, weights=None, **backbone)
+    with warnings.catch_warnings():
+        # It is about the weights that a later torchvision will begin with, and names them itself.
+        warnings.filterwarnings("ignore", "The default weight initialization of", FutureWarning)
+        module = torchvision.models.get_model(name, weights=None, **backbone)
     return replace(redundancy_report(module), model=f"{name}, random weights, seed {seed}")
 
 
 _SUFFIXES = {".safetensors", ".pt", ".pth", ".pkl", ".bin", ".ckpt", ".ts", ".jit"}
 
 
-def _safetensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Layer and weight of everything that can be a convolution's, layer2 before layer10."""
+def _safetensors(path: Path) -> tuple[list[tuple[str, Tensor]], list[str]]:
+    """Layer and weight of everything that can be a convolution's; and layers not understood."""
+    found, unknown = [], []
     with safe_open(path, framework="pt") as file:
-        for name in sorted(file.keys(), key=_by_numbers):
-            layer, _, last = name.rpartition(".")
-            if last == "weight" and 3 <= len(file.get_slice(name).get_shape()) <= 5:
-                weight = file.get_tensor(name)
-                if weight.is_floating_point():
-                    yield layer, weight
+        for layer, form in stored_forms(file.keys()).items():
+            if form is None:
+                unknown.append(layer)
+                continue
+            names = [f"{layer}.{part}" if layer else part for part in form]
+            if 3 <= len(file.get_slice(names[0]).get_shape()) <= 5:
+                tensors = [file.get_tensor(name) for name in names]
+                if tensors[0].is_floating_point():
+                    found.append((layer, _computed(layer, form, tensors)))
+    return found, unknown
 
 
-def _by_numbers(name: str) -> list[tuple[int, str]]:
-    parts = re.split(r"(\d+)", name)  # words and numbers by turns
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+def _computed(layer: str, form: tuple[str, ...], tensors: list[Tensor]) -> Tensor:
+    if len(form) == 1:
+        return tensors[0]
+    try:
+        return FORMS[form](*(tensor.double() for tensor in tensors))
+    except RuntimeError as error:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
+        raise ValueError(
+            f"layer {layer!r}: {', '.join(form)} have the shapes {shapes}, which do not fit; "
+            "expected those that torch.nn.utils writes: save the model's state_dict again"
+        ) from error
 
 
-def _is_torchscript(path: Path) -> bool:
-    """Whether a file is a zip of TorchScript code and constants; ``torch.save`` writes neither."""
+def _is_torchscript(path: Path) -> bool | None:
+    """Whether a file is a zip of TorchScript code and constants; None for a part of a zip.
+
+    What ``torch.save`` writes is a zip, too, and has neither.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             inner = {name.split("/")[1] for name in archive.namelist() if "/" in name}
     except zipfile.BadZipFile:
-        return False
+        with path.open("rb") as file:
+            return None if file.read(4) == b"PK\x03\x04" else False
     return {"code", "constants.pkl"} <= inner

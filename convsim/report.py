@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
 
 from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
+from convsim.layers import class_name, current_weight, with_torchscript
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
-
-_SOURCE = (
-    "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); normalised: its scale-free "
-    "mean over pairs of kernels; |cos|: mean over pairs, dead ones left out; –: undefined."
-)
 
 
 @dataclass(frozen=True, repr=False)
@@ -35,10 +29,13 @@ class LayerReport:
         kernel_size: taps on each spatial axis.
         weight_norm: Euclidean norm of the weight.
         similarity: Convolutional Similarity, L_CS.
-        normalized_similarity: its scale-free form, between 0 and 1.
-        kernel_cosine: mean absolute cosine of pairs of flattened kernels.
+        normalized_similarity: its scale-free form, between 0 and 1; None for kernels of one tap,
+            1 × 1, for which it is 1 whatever the weights.
+        kernel_cosine: mean absolute cosine of pairs of flattened kernels. It is also what their
+            maps would have if the input were white, that is, uncorrelated and equally strong.
         dead_kernels: kernels that are zero, which have no cosine.
         feature_map_cosine: mean absolute cosine of pairs of an image's feature maps.
+        expected_cosine: the same with each map taken over all images and positions at once.
         dead_feature_maps: feature maps that are zero, over all images and calls.
     """
 
@@ -53,13 +50,17 @@ class LayerReport:
     kernel_cosine: float | None
     dead_kernels: int
     feature_map_cosine: float | None = None
+    expected_cosine: float | None = None
     dead_feature_maps: int | None = None
 
     def __repr__(self) -> str:
-        return repr(_table((self,), "One convolutional layer", _SOURCE))
+        return repr(self._table())
 
     def _repr_html_(self) -> str:
-        return _table((self,), "One convolutional layer", _SOURCE)._repr_html_()
+        return self._table()._repr_html_()
+
+    def _table(self) -> Table:
+        return _table((self,), "One convolutional layer", _source((self,)))
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,7 +107,7 @@ class RedundancyReport:
         caption = f"{self.model}: {count} convolutional layer{'s' if count > 1 else ''}"
         if self.images is not None:
             caption += f", images of shape {self.images}"
-        source = " ".join(filter(None, (_SOURCE, self.note)))
+        source = " ".join(filter(None, (_source(self.layers), self.note)))
         return _table(self.layers, caption, source, total=self.total_similarity)
 
 
@@ -144,22 +145,10 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         2      4  4, 2 groups  3 × 3  ...
         total ...
     """
-    if not isinstance(model, nn.Module):
-        raise ValueError(
-            f"model is a {type(model).__name__}; expected a torch.nn.Module: build the model, "
-            "load its state_dict if you have one, and pass the model"
-        )
-    convolutions = _convolutions(model)
-    title = _class_name(model)
-    if not convolutions:
-        frozen = isinstance(model, torch.jit.ScriptModule)
-        hint = ", saved without torch.jit.freeze, which hides the layers" if frozen else ""
-        raise ValueError(
-            f"{title} has no Conv1d, Conv2d or Conv3d layer; expected at least one: pass the "
-            f"part of the network that holds the convolutions{hint}"
-        )
+    convolutions = with_torchscript(model)
+    title = class_name(model)
     layers = [
-        _measure_weight(name, module.weight, getattr(module, "groups", None))  # type: ignore[arg-type]
+        _measure_weight(name, current_weight(module), getattr(module, "groups", None))
         for name, module in convolutions
     ]
     if images is None:
@@ -174,8 +163,13 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         )
     measured = feature_map_cosines(model, dict(convolutions), images)
     layers = [
-        replace(layer, feature_map_cosine=cosine, dead_feature_maps=dead)
-        for layer, (cosine, dead) in zip(layers, measured, strict=True)
+        replace(
+            layer,
+            feature_map_cosine=found.per_image,
+            expected_cosine=found.expected,
+            dead_feature_maps=found.dead,
+        )
+        for layer, found in zip(layers, measured, strict=True)
     ]
     return RedundancyReport(title, tuple(layers), tuple(images.shape))
 
@@ -203,40 +197,12 @@ def weights_report(
     return RedundancyReport(model, layers, note=note)
 
 
-def _class_name(module: nn.Module) -> str:
-    return str(getattr(module, "original_name", type(module).__name__))
-
-
-def _convolutions(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    found: dict[object, tuple[str, nn.Module]] = {}
-    for name, module in model.named_modules():
-        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
-            found[module] = name, module
-        elif isinstance(module, torch.jit.ScriptModule):  # of another class, but it keeps the name
-            dims = re.search(r"Conv([123])d", _class_name(module))
-            weight = getattr(module, "weight", None)
-            if dims and isinstance(weight, Tensor) and weight.ndim == int(dims[1]) + 2:
-                # A module with two names is two there, which share the weight.
-                found.setdefault((weight.data_ptr(), weight.shape), (name, module))
-    return list(found.values())
-
-
 def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerReport:
-    if is_lazy(weight) or weight.is_meta:
-        raise ValueError(
-            f"layer {name!r}: its weight holds no numbers yet; expected an initialised one: run "
-            "a lazy model once on a batch, or load the weights of a model on the meta device"
-        )
     try:
         check_tensor(weight, "weight", axes=3, check_finite=False)
         # In float64 no fourth power of a float32 weight overflows.
         kernels = weight.detach().to("cpu", torch.float64)
         similarity = float(convolutional_similarity(kernels))
-        if not math.isfinite(similarity):
-            raise ValueError(
-                f"L_CS of weights as large as {float(kernels.abs().max()):.3g} overflows; "
-                "expected weights below 1e70: divide them by a constant"
-            )
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
     flat = kernels.flatten(1)
@@ -245,6 +211,7 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
     # Neither value depends on a kernel's scale, so each kernel is scaled to 1 first.
     unit = kernels[alive] / size[alive].view(-1, *[1] * (kernels.ndim - 1))
     defined = len(unit) > 1
+    one_tap = weight.shape[2:].numel() == 1  # then the normalised form is 1, whatever the weights
     return LayerReport(
         name=name,
         kernels=kernels.shape[0],
@@ -254,7 +221,9 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         weight_norm=float(torch.linalg.vector_norm(kernels)),
         similarity=similarity,
         normalized_similarity=(
-            float(convolutional_similarity(unit, normalized=True)) if defined else None
+            float(convolutional_similarity(unit, normalized=True))
+            if defined and not one_tap
+            else None
         ),
         kernel_cosine=mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
         dead_kernels=int((~alive).sum()),
@@ -271,7 +240,7 @@ def _table(
         *(("kernels", "|cos|"), ("kernels", "dead")),
     ]
     if with_images:
-        columns += [("feature maps", "|cos|"), ("feature maps", "dead")]
+        columns += [("feature maps", name) for name in ("|cos|", "expected", "dead")]
     rows = []
     for layer in layers:
         grouped = layer.groups is not None and layer.groups > 1
@@ -287,12 +256,31 @@ def _table(
                 _number(layer.kernel_cosine, ".4f"),
                 str(layer.dead_kernels),
                 _number(layer.feature_map_cosine, ".4f"),
+                _number(layer.expected_cosine, ".4f"),
                 _number(layer.dead_feature_maps, "d"),
             )[: len(columns)]
         )
     if total is not None:
         rows.append(("total", *[""] * 4, _number(total, ".4g"), *[""] * (len(columns) - 6)))
     return Table(tuple(columns), tuple(rows), caption, source)
+
+
+def _source(layers: Sequence[LayerReport]) -> str:
+    """What the columns are, and why some cells are empty."""
+    words = [
+        "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); normalised: its "
+        "scale-free mean over pairs of kernels; |cos|: mean over pairs, dead ones left out"
+    ]
+    if any(layer.dead_feature_maps is not None for layer in layers):
+        words.append("expected: |cos| of maps over all images and positions at once")
+    words.append("–: undefined.")
+    if any(math.prod(layer.kernel_size) == 1 for layer in layers):
+        words.append(
+            "For 1 × 1 kernels the normalised form is 1, whatever the weights, and says nothing: "
+            "compare |cos| of the kernels, which is that of their maps if the input is white, and "
+            "measure the maps themselves with images."
+        )
+    return "; ".join(words).replace(".; ", ". ")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -8,15 +8,19 @@ through its autocorrelation :math:`A_i = \sum_c K_i[c] \star K_i[c]`.
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
-from convsim.checks import check_dims, check_pair, check_tensor, check_weight
+from convsim.checks import (
+    at_least_float32,
+    check_dims,
+    check_pair,
+    check_tensor,
+    check_weight,
+    within_dtype,
+)
+from convsim.layers import convolutional_layers, current_weight
 from convsim.spectrum import kernel_autocorrelations, others, sum_over_pairs
-
-Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 def feature_map_similarity(
@@ -101,21 +105,9 @@ def convolutional_similarity(
         >>> round(convolutional_similarity(weight, normalized=True).item(), 4)
         0.3333
     """
-    exact = check_weight(weight)
-    if normalized:
-        # The value does not depend on the size of a kernel, so each is brought to size 1 first:
-        # the fourth powers of very small or large weights would not fit their dtype.
-        size = exact.detach().flatten(1).abs().amax(1).view(-1, *[1] * (exact.ndim - 1))
-        rows = kernel_autocorrelations(exact / torch.where(size > 0, size, 1))
-        norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
-        alive = (norms > 0).sum()
-        directions = rows / torch.where(norms > 0, norms, 1)
-        value = (directions * others(directions)).sum() / (alive * (alive - 1)).clamp(min=1)
-    else:
-        value = sum_over_pairs(exact)
-    if check_finite:
-        _check_finite(weight, value)
-    return value.to(weight.dtype)
+    check_weight(weight)
+    compute = _mean_over_directions if normalized else _sum_over_pairs
+    return within_dtype(compute, "L_CS", weight=weight) if check_finite else compute(weight)
 
 
 def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
@@ -138,18 +130,18 @@ def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
         >>> similarity_matrix(torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])).tolist()
         [[6.0, 2.0], [2.0, 6.0]]
     """
-    rows = kernel_autocorrelations(check_weight(weight))
-    matrix = rows @ rows.T
-    if check_finite:
-        _check_finite(weight, matrix)
-    return matrix.to(weight.dtype)
+    check_weight(weight)
+    if not check_finite:
+        return _products(weight)
+    return within_dtype(_products, "the similarity of a pair", weight=weight)
 
 
 def model_similarity(model: nn.Module) -> Tensor:
     r"""Sum of :func:`convolutional_similarity` over a model's convolutional layers.
 
     Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` counts once, grouped and dilated ones too; a
-    module used in several places counts once. Transposed convolutions do not count.
+    module used in several places counts once. Transposed convolutions do not count. A weight that
+    is computed from others, by weight norm, spectral norm or a pruning mask, counts as computed.
 
     Args:
         model: any module.
@@ -158,7 +150,8 @@ def model_similarity(model: nn.Module) -> Tensor:
         Scalar tensor, differentiable with respect to the layers' weights.
 
     Raises:
-        ValueError: if the model has no convolutional layer, or a weight is not finite.
+        ValueError: if ``model`` is no module or has no convolutional layer, if a weight is not
+            finite, or if its L_CS overflows its dtype; the message names the layer.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
@@ -166,32 +159,13 @@ def model_similarity(model: nn.Module) -> Tensor:
         True
     """
     layers = convolutional_layers(model)
-    total = layers[0][1].weight.new_zeros(())
+    total = current_weight(layers[0][1]).new_zeros(())
     for name, layer in layers:
         try:
-            total = total + convolutional_similarity(layer.weight).to(total)
+            total = total + convolutional_similarity(current_weight(layer)).to(total)
         except ValueError as error:
             raise ValueError(f"layer {name!r}: {error}") from error
     return total
-
-
-def convolutional_layers(model: nn.Module) -> list[tuple[str, Convolution]]:
-    """Names and modules of a model's ``Conv1d``, ``Conv2d`` and ``Conv3d``, each once, in order.
-
-    Raises:
-        ValueError: if there is none.
-    """
-    layers = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
-    ]
-    if not layers:
-        raise ValueError(
-            f"{type(model).__name__} has no Conv1d, Conv2d or Conv3d layer; expected at least "
-            "one: pass the part of the network that holds the convolutions"
-        )
-    return layers
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -218,12 +192,32 @@ def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_fini
             f"{a_name} has spatial size {tuple(a.shape[-dims:])} and {b_name} "
             f"{tuple(b.shape[-dims:])}; expected equal sizes on the last {dims} axes"
         )
-    return (a * b).sum(tuple(range(-dims, 0)))
+
+    def inner(a: Tensor, b: Tensor) -> Tensor:
+        return (a * b).sum(tuple(range(-dims, 0)))
+
+    if not check_finite:
+        return inner(a, b)
+    return within_dtype(inner, "an inner product", **{a_name: a, b_name: b})
 
 
-def _check_finite(weight: Tensor, value: Tensor) -> None:
-    """Look through the weight only if the value computed from it is not finite."""
-    if not torch.compiler.is_compiling() and not math.isfinite(
-        value.item() if value.ndim == 0 else value.sum().item()
-    ):
-        check_tensor(weight, "weight", axes=3)
+def _sum_over_pairs(weight: Tensor) -> Tensor:
+    return sum_over_pairs(at_least_float32(weight)).to(weight.dtype)
+
+
+def _mean_over_directions(weight: Tensor) -> Tensor:
+    # The value does not depend on the size of a kernel, so each is brought to size 1 first:
+    # the fourth powers of very small or large weights would not fit their dtype.
+    exact = at_least_float32(weight)
+    size = exact.detach().flatten(1).abs().amax(1).view(-1, *[1] * (exact.ndim - 1))
+    rows = kernel_autocorrelations(exact / torch.where(size > 0, size, 1))
+    norms = torch.linalg.vector_norm(rows, dim=1, keepdim=True)
+    alive = (norms > 0).sum()
+    directions = rows / torch.where(norms > 0, norms, 1)
+    value = (directions * others(directions)).sum() / (alive * (alive - 1)).clamp(min=1)
+    return value.to(weight.dtype)
+
+
+def _products(weight: Tensor) -> Tensor:
+    rows = kernel_autocorrelations(at_least_float32(weight))
+    return (rows @ rows.T).to(weight.dtype)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from convsim.checks import check_weight
+from convsim.checks import at_least_float32, check_weight, check_whole, within_dtype
 
 Form = Literal["gram", "fft"]
 
@@ -77,16 +77,18 @@ def power_spectrum(weight: Tensor, *, size: int | None = None) -> Tensor:
         Tensor ``(S, *sizes)``, real and not negative, frequencies in the order of ``torch.fft``.
 
     Raises:
-        ValueError: if ``weight`` is not a floating-point weight, or ``size`` is smaller than the
-            kernel.
+        ValueError: if ``weight`` is not a finite floating-point weight, ``size`` is no whole
+            number or smaller than the kernel, or a power overflows the weight's dtype.
 
     Example:
         >>> weight = torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])
         >>> power_spectrum(weight, size=4).round(decimals=3).tolist()
         [[4.0, 2.0, 0.0, 2.0], [0.0, 2.0, 4.0, 2.0]]
     """
-    exact = check_weight(weight)
+    check_weight(weight)
     kernel_size = weight.shape[2:]
+    if size is not None:
+        check_whole(size, "size", least=1, what="points")
     if size is not None and size < max(kernel_size):
         raise ValueError(
             f"size is {size} and the kernel's size {tuple(kernel_size)}; expected at least "
@@ -94,8 +96,12 @@ def power_spectrum(weight: Tensor, *, size: int | None = None) -> Tensor:
         )
     sizes = [2 * n - 1 if size is None else size for n in kernel_size]
     axes = tuple(range(2, weight.ndim))
-    spectrum = torch.fft.fftn(exact, s=sizes, dim=axes).abs().square().sum(dim=1)
-    return spectrum.to(weight.dtype)
+
+    def spectrum(weight: Tensor) -> Tensor:
+        transform = torch.fft.fftn(at_least_float32(weight), s=sizes, dim=axes)
+        return transform.abs().square().sum(dim=1).to(weight.dtype)
+
+    return within_dtype(spectrum, "the power spectrum", weight=weight)
 
 
 class _Autocorrelations(torch.autograd.Function):

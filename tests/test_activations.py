@@ -13,8 +13,8 @@ from torchvision.models import resnet18
 from convsim.data import digits, spread
 from convsim.experiments import activations
 from convsim.experiments.activations import layer_activations, with_statistics_of
+from convsim.layers import convolutional_layers
 from convsim.models import ShallowCNN
-from convsim.similarity import convolutional_layers
 from tests.small_sweeps import layer_weights
 
 _, TEST = digits()

@@ -13,7 +13,7 @@ from convsim.evidence.statistics import last_training, paired_differences
 from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
 from convsim.experiments.networks import KEPT, load_network
 from convsim.experiments.record import stored
-from convsim.similarity import convolutional_layers
+from convsim.layers import convolutional_layers
 from tests.made_up import LAYERS
 
 

@@ -98,12 +98,36 @@ def test_a_layer_by_itself_in_every_dimension(conv: nn.Conv1d) -> None:
     assert of_one.feature_map_cosine == pytest.approx(expected[0], rel=1e-5)
 
 
+def test_kernels_of_one_tap_have_cosines_and_no_normalised_form() -> None:
+    """It is 1 for any of them; the maps' cosines are their kernels', if the input is white."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 4, 1, bias=False)
+    white = torch.randn(64, 3, 64, 64)
+    (layer,) = redundancy_report(conv, white).layers
+    kernels = conv.weight.detach().flatten(1).numpy()
+    assert layer.normalized_similarity is None
+    assert layer.kernel_cosine == pytest.approx(mean_cosine(kernels), rel=1e-5)
+    assert layer.expected_cosine == pytest.approx(layer.kernel_cosine, abs=0.01)
+    mixed = torch.einsum("dc,bchw->bdhw", torch.randn(3, 3), white)
+    report = redundancy_report(conv, mixed)
+    # The expected inner products are K R Kᵀ, with R = E[P Pᵀ] over the pixels P of all images.
+    pixels = mixed.double().permute(1, 0, 2, 3).flatten(1).numpy()
+    gram = kernels @ (pixels @ pixels.T) @ kernels.T
+    size = np.sqrt(np.diag(gram))
+    expected = np.abs(gram / np.outer(size, size))[np.triu_indices(4, 1)].mean()
+    assert report.layers[0].expected_cosine == pytest.approx(expected, rel=1e-4)
+    assert abs(expected - report.layers[0].kernel_cosine) > 0.05
+    assert "For 1 × 1 kernels the normalised form is 1, whatever the weights" in repr(report)
+    assert "1 × 1" not in repr(redundancy_report(nn.Conv2d(3, 4, 3))).splitlines()[-1]
+
+
 def test_a_dead_layer_has_no_cosine_and_one_live_kernel_has_no_pair() -> None:
     conv = nn.Conv2d(1, 3, 2, bias=False)
     nn.init.zeros_(conv.weight)
     (dead,) = redundancy_report(conv, torch.ones(2, 1, 4, 4)).layers
     assert (dead.similarity, dead.weight_norm, dead.dead_kernels) == (0.0, 0.0, 3)
     assert dead.normalized_similarity is dead.kernel_cosine is dead.feature_map_cosine is None
+    assert dead.expected_cosine is None
     assert dead.dead_feature_maps == 6
     with torch.no_grad():
         conv.weight[0] = 1
@@ -134,7 +158,7 @@ def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
     assert lines[0] == "Sequential: 4 convolutional layers, images of shape (3, 2, 9, 8)"
     assert lines[1].split()[:7] == ["layer", "S", "C", "size", "‖weight‖", "L_CS", "normalised"]
     assert lines[3].startswith("grouped  6  2, 2 groups  3 × 2  ")
-    assert lines[4].split()[-5:] == ["–", "–", "0", "–", "0"]
+    assert lines[4].split()[-6:] == ["–", "–", "0", "–", "–", "0"]
     assert lines[-2].split() == ["total", f"{report.total_similarity:.4g}"]
     starts = {line.index(cell) for line, cell in zip(lines[1:4], ["C", "2 ", "2, 2"], strict=True)}
     assert len(starts) == 1, "columns stand below their headings"
@@ -143,7 +167,7 @@ def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
     assert repr(report.layers[1]).splitlines()[2].startswith("grouped  6  2, 2 groups")
     page = report._repr_html_()
     assert page.count("<tr>") == 2 + 4 + 1
-    assert '<th colspan="2" scope="colgroup">feature maps</th>' in page
+    assert '<th colspan="3" scope="colgroup">feature maps</th>' in page
     assert "<td>grouped</td>" in report.layers[1]._repr_html_()
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain == report.to_dict()
@@ -174,9 +198,13 @@ def huge_weight() -> nn.Module:
         ({}, None, r"model is a dict; expected a torch.nn.Module: build the model, load its"),
         (nn.Linear(2, 2), None, r"Linear has no Conv1d, Conv2d or Conv3d layer; expected at least"),
         (nan_weight(), None, r"layer '0': weight of shape \(2, 1, 2, 2\) has 8 NaN or infinite"),
-        (huge_weight(), None, r"layer '': L_CS of weights as large as 1e\+100 overflows; expected"),
-        (nn.LazyConv2d(2, 3), None, r"its weight holds no numbers yet; expected an initialised"),
-        (nn.Conv2d(1, 2, 2, device="meta"), None, "its weight holds no numbers yet"),
+        (
+            huge_weight(),
+            None,
+            r"layer '': L_CS overflows torch.float64, with numbers",
+        ),
+        (nn.LazyConv2d(2, 3), None, r"layer '': weight holds no numbers yet; expected an init"),
+        (nn.Conv2d(1, 2, 2, device="meta"), None, "layer '': weight holds no numbers yet"),
         (nn.Conv2d(1, 2, 2), [[1.0]], "images is a list; expected a torch.Tensor"),
         (
             nn.Conv2d(1, 2, 2),

@@ -192,8 +192,8 @@ def test_the_advice_on_pickles_works(
     [
         ("resnet19", "expected a path or a name such as resnet18, "),
         ("zzz", "expected a path or a name such as resnet18, vgg11"),
-        ("nowhere.pt", "nowhere.pt is not there; expected a .safetensors or a TorchScript file"),
-        ("some/where", "some/where is not there; expected"),
+        ("nowhere.pt", "'nowhere.pt' is not there; expected a .safetensors or a TorchScript file"),
+        ("some/where", "'some/where' is not there; expected"),
     ],
 )
 def test_command_names_what_it_knows(model: str, message: str) -> None:
@@ -215,3 +215,29 @@ def test_damaged_files(tmp_path: Path, net: Net) -> None:
         torch.jit.save(torch.jit.freeze(torch.jit.script(net.eval())), str(frozen))
     assert "saved without torch.jit.freeze, which hides the layers" in call(str(frozen)).output
     assert "is a folder; expected" in call(f"{tmp_path}/").output
+
+
+def test_what_is_no_model_at_all(tmp_path: Path, torchscript: Path) -> None:
+    whole = torchscript.read_bytes()
+    (empty := tmp_path / "empty.pt").touch()
+    (cut := tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    said = {
+        str(tmp_path): "is a folder; expected a .safetensors or a TorchScript file",
+        ".": "is a folder; expected",
+        str(empty): "is empty; expected a .safetensors or",
+        "/dev/zero": "is no file; expected",
+        str(cut): "begins as a zip archive and is not a whole one; expected a complete file: copy",
+    }
+    for given, message in said.items():
+        result = call(given)
+        assert result.exit_code == 2
+        assert message in " ".join(result.output.split()), result.output
+
+
+@pytest.mark.parametrize("model", ["googlenet", "resnet18"])
+def test_the_command_says_nothing_but_the_report(model: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = call(model)
+    assert result.exit_code == 0, result.exception
+    assert result.stderr == ""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convsim.data import Images, spread
 from convsim.feature_maps import feature_map_cosines
-from convsim.similarity import convolutional_layers
+from convsim.layers import convolutional_layers
 
 NON_LINEARITIES = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU)
 PICTURES = 512  # test images on which feature maps are compared
@@ -33,7 +33,7 @@ def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, 
     model = with_statistics_of(model, images)
     layers = dict(convolutional_layers(model))
     measured = feature_map_cosines(model, layers, images)
-    return {name: cosine for name, (cosine, _) in zip(layers, measured, strict=True)}
+    return {name: found.per_image for name, found in zip(layers, measured, strict=True)}
 
 
 def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convsim.similarity import convolutional_layers
+from convsim.layers import convolutional_layers
 from convsim.training import minimize_similarity
 from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 

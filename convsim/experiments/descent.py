@@ -11,7 +11,8 @@ from convsim import models
 from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
-from convsim.similarity import convolutional_layers, convolutional_similarity
+from convsim.layers import convolutional_layers
+from convsim.similarity import convolutional_similarity
 from convsim.training.initialization import kernel_norms, minimize_similarity
 
 RECORDED_EVERY = 10  # steps

@@ -19,18 +19,18 @@ from convsim import models
 from convsim.data import Images, spread
 from convsim.experiments.activations import cosines, layer_activations, with_statistics_of
 from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
-from convsim.experiments.images import load
+from convsim.experiments.images import check_images, load
 from convsim.experiments.networks import load_network, network_path
-from convsim.experiments.processes import stopping
+from convsim.experiments.pools import stopping
 from convsim.experiments.record import RESULTS, added, read_record, read_records
-from convsim.experiments.runner import Experiment, Measured, Place, Task
+from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
 from convsim.experiments.sweep import TRAINING
+from convsim.layers import convolutional_layers
 from convsim.neighborhoods.summary import (
     Neighborhoods,
     cosine_without_mean_picture,
     measure_neighborhoods,
 )
-from convsim.similarity import convolutional_layers
 from convsim.training import LOOP, evaluate, fit
 from convsim.training.history import measure_layers
 
@@ -169,6 +169,17 @@ def tasks(rows: Sequence[Settings]) -> list[Task]:
     ]
 
 
+def _check_network(settings: OverlapSettings, machine: Machine, here: bool) -> None:
+    check_images(settings.run.data, machine.data_dir, machine.device, here)
+    path = TRAINING.path(settings.run, machine.folder)
+    if settings.trained and path.exists():
+        load_network(read_record(path), machine.folder)
+
+
+def _check_regularized(settings: RegularizedSettings, machine: Machine, here: bool) -> None:
+    check_images(settings.data, machine.data_dir, machine.device, here)
+
+
 def _of_network(settings: OverlapSettings, place: Place) -> Measured:
     train, test = load(settings.run.data, place.machine.data_dir, place.machine.device)
     return Measured(measure_network(settings, test, place.machine.folder), train.source)
@@ -186,8 +197,8 @@ def _of_regularized(settings: RegularizedSettings, place: Place) -> Measured:
     return Measured(metrics, train.source)
 
 
-NETWORKS = Experiment("overlap", _of_network, _needs_training)
-REGULARIZED = Experiment("overlapregularized", _of_regularized)
+NETWORKS = Experiment("overlap", _of_network, _needs_training, _check_network)
+REGULARIZED = Experiment("overlapregularized", _of_regularized, check=_check_regularized)
 
 
 def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> NetworkMetrics:

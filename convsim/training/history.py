@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from convsim.similarity import Convolution, convolutional_similarity
+from convsim.layers import Convolution
+from convsim.similarity import convolutional_similarity
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,19 @@ def measure_layers(layers: Sequence[tuple[str, Convolution]]) -> dict[str, dict[
     return measured
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """The names of the tensors that hold NaN or infinity."""
+    return [name for name, value in tensors.items() if not value.isfinite().all()]
+
+
 def check_finite(
     loss: Tensor, model: nn.Module, layers: Sequence[tuple[str, Convolution]], epoch: int
 ) -> None:
-    """Stop a run whose loss or weights became NaN or infinite, or so large that L_CS did."""
-    broken = [
-        name.rpartition(".")[0]
-        for name, parameter in model.named_parameters()
-        if not parameter.isfinite().all()
-    ]
+    """Stop a run whose loss or weights became NaN or infinite, or so large that L_CS did.
+
+    Statistics of batch normalisation count as weights: what is not finite is never saved.
+    """
+    broken = [name.rpartition(".")[0] for name in not_finite(model.state_dict())]
     broken += [
         name
         for name, layer in layers

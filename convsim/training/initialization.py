@@ -7,7 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from convsim.similarity import convolutional_layers, convolutional_similarity
+from convsim.layers import convolutional_layers
+from convsim.similarity import convolutional_similarity
 
 
 def minimize_similarity(

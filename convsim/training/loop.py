@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from convsim.data import Images
-from convsim.similarity import Convolution, convolutional_layers, convolutional_similarity
+from convsim.layers import Convolution, convolutional_layers
+from convsim.similarity import convolutional_similarity
 from convsim.training.arithmetic import (
-    PRECISIONS,
     autocast,
+    check_precision,
     generator_state,
     kernels,
     set_generator_state,
@@ -176,10 +176,15 @@ class _Run:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.layers = convolutional_layers(model)
         self.optimizer = _sgd(model, self.layers, settings["lr"], settings["weight_decay"])
-        history, self.underway = (
+        self.epochs, self.underway = (
             load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
         )
-        self.epochs = [Epoch(**entry) for entry in history]
+        device, state = train.pixels.device, self.underway.generator
+        if state is not None and state.shape != generator_state(device).shape:
+            raise ValueError(
+                f"{checkpoint} was left within an epoch on another kind of device; expected random "
+                f"numbers of {device.type}: go on with it where it was begun, or delete it"
+            )
 
     def train_epoch(self, number: int, note_step: Callable[[], object]) -> bool:
         """Train for the rest of an epoch; whether it came to its end."""
@@ -208,6 +213,8 @@ class _Run:
             underway.right += torch.stack(right).tolist()
         underway.seconds += time.perf_counter() - started
         if not whole:
+            # L_CS, which may be too large and shrink again, is looked at when the epoch is over.
+            check_finite(torch.tensor(underway.losses), self.model, (), number)
             underway.generator = generator_state(device)
             self._save(underway)
         return whole
@@ -245,8 +252,7 @@ class _Run:
 
     def _save(self, underway: Underway | None = None) -> None:
         if self.checkpoint:
-            rows = [asdict(epoch) for epoch in self.epochs]
-            save_checkpoint(self.checkpoint, self.model, self.settings, rows, underway)
+            save_checkpoint(self.checkpoint, self.model, self.settings, self.epochs, underway)
 
 
 def _total_similarity(layers: Sequence[tuple[str, Convolution]]) -> Tensor:
@@ -271,13 +277,7 @@ def _sgd(
 
 
 def _check_settings(*, epochs: int, device: torch.device, precision: str, **numbers: Any) -> None:
-    if precision not in PRECISIONS:
-        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
-    if precision == "tf32" and device.type != "cuda":
-        raise ValueError(
-            f"precision is 'tf32' on {device.type}; expected an NVIDIA GPU for it: choose float32 "
-            "or bfloat16"
-        )
+    check_precision(precision, device)
     if epochs < 0 or numbers["batch_size"] < 1:
         raise ValueError(
             f"epochs is {epochs} and batch_size {numbers['batch_size']}; expected 0 or more, and "

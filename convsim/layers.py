@@ -1,0 +1,134 @@
+"""The convolutional layers of a model, and the weights that they convolve with."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from convsim.checks import check_module
+from convsim.state_dicts import FORMS, stored_forms
+
+Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+def convolutional_layers(model: nn.Module) -> list[tuple[str, Convolution]]:
+    """Names and modules of a model's ``Conv1d``, ``Conv2d`` and ``Conv3d``, each once, in order.
+
+    Raises:
+        ValueError: if ``model`` is no module or has none.
+    """
+    check_module(model)
+    layers = [
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d))
+    ]
+    if not layers:
+        raise ValueError(f"{class_name(model)} {_NO_LAYER}")
+    return layers
+
+
+def with_torchscript(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The same, and the convolutions of a TorchScript model, which are of another class.
+
+    Raises:
+        ValueError: as :func:`convolutional_layers`.
+    """
+    check_module(model)
+    found: dict[object, tuple[str, nn.Module]] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+            found[module] = name, module
+        elif isinstance(module, torch.jit.ScriptModule):  # of another class, but it keeps the name
+            dims = re.search(r"Conv([123])d", class_name(module))
+            if dims and "" in stored_forms(module.state_dict()):
+                weight = current_weight(module)
+                if weight.ndim == int(dims[1]) + 2:
+                    # A module with two names is two there, which share their tensors.
+                    shared = frozenset(value.data_ptr() for value in module.parameters())
+                    found.setdefault(shared, (name, module))
+    if not found:
+        frozen = isinstance(model, torch.jit.ScriptModule)
+        hint = ", saved without torch.jit.freeze, which hides the layers" if frozen else ""
+        raise ValueError(f"{class_name(model)} {_NO_LAYER}{hint}")
+    return list(found.values())
+
+
+_NO_LAYER = (
+    "has no Conv1d, Conv2d or Conv3d layer; expected at least one: pass the part of the network "
+    "that holds the convolutions"
+)
+
+
+def class_name(module: nn.Module) -> str:
+    """The name of a module's class, also of one that was compiled to TorchScript."""
+    return str(getattr(module, "original_name", type(module).__name__))
+
+
+def current_weight(layer: nn.Module) -> Tensor:
+    """The weight that a layer would convolve with now, also where it is computed from others.
+
+    ``torch.nn.utils`` has two ways of computing it: parametrizations, and hooks that run before
+    the layer does, so that ``layer.weight`` may be that of the last call. Nothing in the layer is
+    changed; a spectral norm makes no step of its power iteration.
+
+    Args:
+        layer: a convolution, with or without weight norm, spectral norm or a pruning mask.
+
+    Returns:
+        The weight, differentiable with respect to what it is computed from.
+
+    Example:
+        >>> layer = nn.utils.parametrizations.weight_norm(nn.Conv1d(1, 2, 3))
+        >>> torch.equal(current_weight(layer), layer.weight)
+        True
+    """
+    if isinstance(layer, torch.jit.ScriptModule):
+        return _scripted_weight(layer)
+    with _in_evaluation(layer):
+        for hook in layer._forward_pre_hooks.values():
+            if isinstance(hook, WeightNorm) and hook.name == "weight":
+                return hook.compute_weight(layer)
+            if isinstance(hook, SpectralNorm) and hook.name == "weight":
+                return hook.compute_weight(layer, do_power_iteration=False)
+            if isinstance(hook, BasePruningMethod) and hook._tensor_name == "weight":
+                return hook.apply_mask(layer)
+        weight = layer.weight
+        assert isinstance(weight, Tensor)
+        return weight
+
+
+def _scripted_weight(layer: nn.Module) -> Tensor:
+    tensors = layer.state_dict()
+    form = stored_forms(tensors)[""]
+    if form is None:
+        raise ValueError(
+            f"{class_name(layer)} computes its weight from {', '.join(tensors)}; expected a weight "
+            "that the file holds: remove the parametrization before torch.jit, with "
+            "torch.nn.utils.parametrize.remove_parametrizations"
+        )
+    return FORMS[form](*(tensors[name] for name in form))
+
+
+@contextlib.contextmanager
+def _in_evaluation(layer: nn.Module) -> Iterator[None]:
+    """Parametrizations know training from evaluation, and some change in training."""
+    if not parametrize.is_parametrized(layer, "weight"):
+        yield
+        return
+    assert isinstance(layer.parametrizations, nn.ModuleDict)
+    modes = [(module, module.training) for module in layer.parametrizations.modules()]
+    try:
+        layer.parametrizations.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
