@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.pairs import TABLES
-from convsim.experiments.record import Record, record_path, stored
+from convsim.experiments.record import Record, record_path, record_text, stored
 
 LAYERS = ("blocks.0.0", "blocks.1.0", "blocks.2.0", "blocks.3.0")
 COPY = "CIFAR-10 (JPEG copy)"
@@ -35,7 +34,7 @@ def save(
     )
     path = record_path(experiment, settings, folder)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(asdict(replace(record, **changes))))
+    path.write_text(record_text(replace(record, **changes)))
     return path
 
 

@@ -14,14 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from convsim.experiments import record as records
-from convsim.experiments.record import (
-    command_line,
-    hardware_in_words,
-    make_record,
-    read_record,
-    write_record,
-)
+from convsim.experiments import origin
+from convsim.experiments.origin import command_line, hardware_in_words
+from convsim.experiments.record import make_record, read_record, write_record
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)
 
@@ -75,7 +70,7 @@ def test_the_processor_is_named_with_its_threads(
         asked.append(name)
         return cpuinfo
 
-    monkeypatch.setattr(records, "Path", path)
+    monkeypatch.setattr(origin, "Path", path)
     threads = f", {torch.get_num_threads()} threads"
     cpu = torch.device("cpu")
     assert hardware_in_words(cpu) == "Fast (R) CPU" + threads
@@ -110,7 +105,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package = tmp_path / "repository" / "package"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    monkeypatch.setattr(records, "RESULTS", package / "results")
+    monkeypatch.setattr(origin, "PACKAGE", package)
     return package
 
 

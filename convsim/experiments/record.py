@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from datetime import datetime, timezone
@@ -18,13 +14,22 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 import torch
 
-from convsim.files import write_atomically
+from convsim.experiments.origin import (
+    PACKAGE,
+    command_of,
+    commands_of,
+    git_commit,
+    hardware_in_words,
+)
+from convsim.files import in_words, write_atomically
 
 Settings = TypeVar("Settings")
 Metrics = TypeVar("Metrics")
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
+RESULTS = PACKAGE / "results"
 """Where the book's own records lie, inside the package so that Colab has them too."""
+CHECKSUM = "checksum"
+"""The name of the checksum in a record's file; it is no part of what the record says."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Record(Generic[Metrics]):
         data: the data, in words.
         started: UTC time of the start, ISO 8601.
         seconds: duration of the run.
-        command: the command line of the process.
+        command: the command that asked for it, as a user types it.
         versions: versions of Python and of the packages that matter.
         commit: git commit of the code, ``+`` appended if files were changed; None outside git.
         hardware: the machine, in words.
@@ -87,14 +92,28 @@ def restored(kind: type[Settings], settings: Mapping[str, Any]) -> Settings:
             values[name] = restored(types[name], value)
         else:
             values[name] = tuple(value) if isinstance(value, list) else value
-    return kind(**values)
+    try:
+        return kind(**values)
+    except TypeError as error:  # a field too many, or one too few
+        raise ValueError(
+            f"settings with {', '.join(settings)} are no {kind.__name__} ({error}); expected "
+            f"{', '.join(types)}: a later version of convsim wrote them, install that one"
+        ) from error
 
 
 def record_path(experiment: str, settings: Any, folder: Path = RESULTS) -> Path:
     """Path of the record of ``settings`` (a frozen dataclass): experiment and hash of settings."""
-    canonical = json.dumps(stored(settings), sort_keys=True, allow_nan=False)
-    digest = hashlib.sha256(canonical.encode()).hexdigest()[:10]
-    return folder / f"{experiment}-{digest}.json"
+    return folder / _name(experiment, stored(settings))
+
+
+def _name(experiment: str, settings: Mapping[str, Any]) -> str:
+    return f"{experiment}-{_digest(settings)[:10]}.json"
+
+
+def _digest(value: Any) -> str:
+    """SHA-256 of a value as JSON: numbers to their last digit, names in alphabetical order."""
+    canonical = json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def make_record(
@@ -116,7 +135,7 @@ def make_record(
         data: the data, in words.
         started: time zone aware start of the run.
         device: where the run computed.
-        command: the command that asked for the run, if it is not that of this process.
+        command: the command that asked for the run; by default :func:`command_of` says.
     """
     return Record(
         experiment=experiment,
@@ -125,10 +144,10 @@ def make_record(
         data=data,
         started=started.astimezone(timezone.utc).isoformat(timespec="seconds"),
         seconds=round((datetime.now(timezone.utc) - started).total_seconds(), 2),
-        command=command or command_line(),
+        command=command or command_of(experiment),
         versions={name: version(name) for name in ("convsim", "torch", "numpy")}
         | {"python": platform.python_version()},
-        commit=_git_commit(),
+        commit=git_commit(),
         hardware=hardware_in_words(torch.device(device)),
     )
 
@@ -147,17 +166,27 @@ def save_record(record: Record[Any], settings: Any, folder: Path = RESULTS) -> P
 
     Raises:
         ValueError: if a metric is NaN or infinite; undefined numbers are written as None.
+        OSError: if it cannot be written; the error names the path.
     """
     path = record_path(record.experiment, settings, folder)
     try:
-        text = json.dumps(asdict(record), indent=1, allow_nan=False)
+        text = record_text(record)
     except ValueError as error:
         raise ValueError(
             f"a metric of {record.experiment} is NaN or infinite; expected finite numbers, or "
             "None for what is undefined"
         ) from error
-    write_atomically(path, text + "\n")
+    write_atomically(path, text)
     return path
+
+
+def record_text(record: Record[Any]) -> str:
+    """A record as its file holds it: JSON with a checksum of all that is said.
+
+    The checksum is the SHA-256 of the record without it, as JSON with sorted names.
+    """
+    said = json.loads(json.dumps(asdict(record), allow_nan=False))  # as it will be read
+    return json.dumps(said | {CHECKSUM: _digest(said)}, indent=1, allow_nan=False) + "\n"
 
 
 def write_record(
@@ -179,15 +208,37 @@ def read_record(path: Path) -> Record[Any]:
     """Read one record.
 
     Raises:
-        ValueError: if the file is not a complete record; the message says what to do.
+        ValueError: if the file is not there, or is not a record as it was written, under its own
+            name; the message says what to do.
     """
+    run = commands_of(path.stem.rpartition("-")[0])
     try:
-        return Record(**json.loads(path.read_text()))
-    except (json.JSONDecodeError, TypeError) as error:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ValueError(f"{path} is not there; expected a record: run {run}") from error
+    except OSError as error:
+        raise ValueError(in_words(error)) from error
+    try:
+        return _record(content, path.name)
+    except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(
-            f"{path} is not a complete record ({error}); expected the JSON that "
-            "`convsim run` writes: delete the file and run the experiment again"
+            f"{path} is not a complete record ({error}); expected the JSON that convsim wrote, "
+            f"unchanged: delete the file and run {run} again"
         ) from error
+
+
+def _record(content: bytes, name: str) -> Record[Any]:
+    """The record that a file of this name holds; all that can be wrong is an error here."""
+    said = json.loads(content.decode())
+    if not isinstance(said, dict):
+        raise TypeError("it holds no names")
+    checksum = said.pop(CHECKSUM, None)
+    record: Record[Any] = Record(**said)
+    if checksum != _digest(said):
+        raise ValueError("its checksum is missing" if checksum is None else "its checksum differs")
+    if name != (own := _name(record.experiment, record.settings)):
+        raise ValueError(f"it is the record {own}")
+    return record
 
 
 def read_records(experiment: str, folder: Path = RESULTS) -> list[Record[Any]]:
@@ -209,40 +260,6 @@ def matching_records(experiment: str, folder: Path = RESULTS, **settings: Any) -
     if not found:
         raise ValueError(
             f"no record of {experiment} with {settings} lies in {folder}; expected one: run "
-            "`convsim run NAME`, or `make bench` for the benchmarks"
+            f"{commands_of(experiment)}"
         )
     return found
-
-
-def command_line() -> str:
-    """The command line of this process; absolute paths, which say nothing elsewhere, by name."""
-    words = (Path(word).name if Path(word).is_absolute() else word for word in sys.argv[1:])
-    return shlex.join([Path(sys.argv[0]).name, *words])
-
-
-def hardware_in_words(device: torch.device) -> str:
-    """The processor a run used, for a reader: ``"Intel Xeon …, 2 threads"`` or the GPU's name."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    cpuinfo = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    name = found.group(1) if found else platform.processor() or platform.machine()
-    return f"{' '.join(name.split())}, {torch.get_num_threads()} threads"
-
-
-def _git_commit() -> str | None:
-    """Commit of the checkout the package lies in, or None if it was installed otherwise."""
-    git = ["git", "-C", str(RESULTS.parent)]
-    try:
-        # Asking for a tracked file keeps an unrelated repository around site-packages out.
-        tracked = subprocess.run([*git, "ls-files", "--error-unmatch", "__init__.py"], **_QUIET)
-        if tracked.returncode != 0:
-            return None
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], **_QUIET).stdout.strip()
-        changed = subprocess.run([*git, "status", "--porcelain", "-uno", "--", "."], **_QUIET)
-    except FileNotFoundError:  # no git on this machine
-        return None
-    return commit + ("+" if changed.stdout.strip() else "")
-
-
-_QUIET: dict[str, Any] = {"capture_output": True, "text": True, "check": False}
