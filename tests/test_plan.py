@@ -28,7 +28,7 @@ from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
 from convsim.training import fit
 from convsim.training.checkpoint import save_checkpoint
-from convsim.training.history import Stopped
+from convsim.training.history import Epoch, Stopped
 
 COPY = "CIFAR-10 (JPEG copy)"
 PARAMETERS = {64: 118_858, 128: 458_890}  # the paper's Table 4, without its counting of buffers
@@ -90,7 +90,10 @@ def begin(folder: Path, settings: TrainingSettings, *seconds: float) -> None:
         Task(TRAINING, settings).checkpoint(folder),
         ShallowCNN(1),
         {"data": settings.data},
-        [{"seconds": duration} for duration in seconds],
+        [
+            Epoch(number, 1.0, 50.0, 50.0, {}, {}, {}, duration)
+            for number, duration in enumerate(seconds, start=1)
+        ],
     )
 
 

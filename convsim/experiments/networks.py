@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from torch import nn
 
@@ -13,6 +12,7 @@ from convsim import models
 from convsim.experiments.cifar10 import TrainingSettings, settings_of
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.record import RESULTS, Record, record_path
+from convsim.training.tensors import read_tensors, tensors_file
 
 WIDTH = 64
 """The width of which networks are kept, those of seed 0 and some conditions."""
@@ -34,7 +34,7 @@ def load_network(record: Record[Any], folder: Path = RESULTS) -> nn.Module:
     """The trained network that lies beside a record, in evaluation mode.
 
     Raises:
-        ValueError: if none is kept for this run.
+        ValueError: if none is kept for this run, or the file is damaged or of another one.
     """
     settings, path = settings_of(record), network_path(record, folder)
     if not path.exists():
@@ -42,18 +42,25 @@ def load_network(record: Record[Any], folder: Path = RESULTS) -> nn.Module:
             f"no network is kept for {settings}; expected a condition of {', '.join(KEPT)}, width "
             f"{WIDTH} and seed 0: run `convsim run table5`"
         )
-    weights = safetensors.torch.load_file(path)
+    remedy = f"delete it and {path.with_suffix('.json').name}, and run `convsim run table5` again"
+    weights, notes = read_tensors(path, kind="network", remedy=remedy)
+    if notes != _notes(settings):
+        raise ValueError(f"{path} is of {notes}; expected {_notes(settings)}: {remedy}")
     classes = len(next(value for value in weights.values() if value.ndim == 2))  # one linear layer
     model = models.build(settings.model, settings.width, classes)
     model.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
     return model.eval()
 
 
+def _notes(settings: TrainingSettings) -> dict[str, str]:
+    return {"run": str(settings), "data": settings.data}
+
+
 def compressed(model: nn.Module, settings: TrainingSettings) -> bytes:
     """Weights in float16, statistics of batch normalisation in float32: 240 KB for width 64."""
     halved = {name for name, _ in model.named_parameters()}
     tensors = {
-        name: (value.half() if name in halved else value).cpu().contiguous()
+        name: value.half() if name in halved else value
         for name, value in model.state_dict().items()
     }
-    return safetensors.torch.save(tensors, metadata={"run": str(settings), "data": settings.data})
+    return tensors_file(tensors, _notes(settings))

@@ -203,7 +203,7 @@ def _underway(folder: Path) -> dict[str, tuple[str, list[float]]]:
     for path in sorted((folder / CHECKPOINTS).glob("*.safetensors")):
         with contextlib.suppress(FileNotFoundError):  # its run has just ended
             settings, epochs = read_history(path)
-            found[path.stem] = settings["data"], [epoch["seconds"] for epoch in epochs]
+            found[path.stem] = settings["data"], [epoch.seconds for epoch in epochs]
     return found
 
 

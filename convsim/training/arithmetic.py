@@ -11,6 +11,17 @@ from torch import Tensor
 PRECISIONS = ("float32", "tf32", "bfloat16")
 
 
+def check_precision(precision: str, device: torch.device) -> None:
+    """Refuse, with a ValueError, a precision that is none or that a device does not have."""
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; expected one of {', '.join(PRECISIONS)}")
+    if precision == "tf32" and device.type != "cuda":
+        raise ValueError(
+            f"precision is 'tf32' on {device.type}; expected an NVIDIA GPU for it: choose float32 "
+            "or bfloat16"
+        )
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 

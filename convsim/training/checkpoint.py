@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from convsim.files import write_atomically
+from convsim.training.history import Epoch, not_finite
+from convsim.training.tensors import read_tensors, tensors_file
 
 _GENERATOR = "generator of random numbers"  # no module's name has a space in it
+_AGAIN = "delete it to start the run again"
 
 
 @dataclass
@@ -39,45 +38,48 @@ def save_checkpoint(
     path: Path,
     model: nn.Module,
     settings: Mapping[str, Any],
-    history: Sequence[Mapping[str, Any]],
+    history: Sequence[Epoch],
     underway: Underway | None = None,
 ) -> None:
-    """Write a model's weights and buffers, what it is trained with and how it went, in one step."""
-    # Whatever memory format the weights have, the file holds them row by row.
-    tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    notes = {"settings": dict(settings), "history": list(history)}
+    """Write a model's weights and buffers, what it is trained with and how it went, in one step.
+
+    Raises:
+        OSError: if it cannot be written; the error names the path.
+    """
+    tensors = dict(model.state_dict())
+    notes = {"settings": dict(settings), "history": [asdict(epoch) for epoch in history]}
     if underway is not None:
         assert underway.generator is not None
         tensors[_GENERATOR] = underway.generator
         notes["underway"] = {key: getattr(underway, key) for key in ("losses", "right", "seconds")}
-    texts = {key: json.dumps(note) for key, note in notes.items()}
-    write_atomically(path, safetensors.torch.save(tensors, metadata=texts))
+    write_atomically(path, tensors_file(tensors, notes))
 
 
 def load_checkpoint(
     path: Path, model: nn.Module, settings: Mapping[str, Any]
-) -> tuple[list[dict[str, Any]], Underway]:
+) -> tuple[list[Epoch], Underway]:
     """Load a checkpoint into a model; its epochs, and the one under way. Empty without a file.
 
     Raises:
-        ValueError: if the file is damaged, or belongs to other settings or another model; the
-            message says what to do.
+        ValueError: if the file is damaged or holds NaN or infinity, or belongs to other settings
+            or another model; the message says what to do.
     """
     if not path.exists():
         return [], Underway()
-    with _opened(path) as file:
-        notes = file.metadata() or {}
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        theirs, history = json.loads(notes["settings"]), json.loads(notes["history"])
-        underway = Underway(**json.loads(notes.get("underway", "{}")))
-        underway.generator = tensors.pop(_GENERATOR, None)
-    other = {key: (theirs.get(key), value) for key, value in settings.items()}
+    tensors, notes = _read(path)
+    underway = Underway(**notes["underway"], generator=tensors.pop(_GENERATOR, None))
+    other = {key: (notes["settings"].get(key), value) for key, value in settings.items()}
     other = {key: pair for key, pair in other.items() if pair[0] != pair[1]}
     if other:
         listed = ", ".join(f"{key} {a!r}, not {b!r}" for key, (a, b) in other.items())
         raise ValueError(
             f"{path} belongs to another run ({listed}); expected the same settings: delete it to "
             "start again, or name another file"
+        )
+    if broken := not_finite(tensors):
+        raise ValueError(
+            f"{path} holds NaN or infinity in {broken[0]!r}; expected finite numbers, as in every "
+            f"checkpoint that convsim writes: {_AGAIN}"
         )
     try:
         model.load_state_dict(tensors)
@@ -86,29 +88,59 @@ def load_checkpoint(
             f"{path} belongs to another model ({str(error).splitlines()[-1].strip()}); expected "
             f"a {type(model).__name__} of the same shape: delete it to start again"
         ) from error
-    assert isinstance(history, list)
-    return history, underway
+    return notes["history"], underway
 
 
-def read_history(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What a checkpoint's run is trained with, and its epochs so far, without the weights.
+def read_history(path: Path) -> tuple[dict[str, Any], list[Epoch]]:
+    """What a checkpoint's run is trained with, and its epochs so far.
 
     Raises:
-        ValueError: if the file is damaged.
+        FileNotFoundError: if it is not there.
+        ValueError: if it is damaged.
     """
-    with _opened(path) as file:
-        notes = file.metadata() or {}
-        return json.loads(notes["settings"]), json.loads(notes["history"])
+    _, notes = _read(path)
+    return notes["settings"], notes["history"]
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """A safetensors file; whatever is wrong with it or its notes, the message says what to do."""
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and notes of a checkpoint, the epochs of its history as such."""
+    tensors, notes = read_tensors(path, kind="checkpoint", remedy=_AGAIN)
     try:
-        with safe_open(path, framework="pt") as file:
-            yield file
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        return tensors, {
+            "settings": dict(notes["settings"]),
+            "history": [_epoch(n, row) for n, row in enumerate(notes["history"], start=1)],
+            "underway": _underway(notes.get("underway"), tensors),
+        }
+    except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} cannot be read as a checkpoint ({error}); expected a file that convsim "
-            "wrote: delete it to start the run again"
+            f"{path} is no checkpoint of this version ({type(error).__name__}: {error}); expected "
+            f"settings, whole epochs, and the steps of one under way: {_AGAIN}"
         ) from error
+
+
+def _epoch(number: int, row: Mapping[str, Any]) -> Epoch:
+    epoch = Epoch(**row)
+    layers = [epoch.similarity, epoch.normalized, epoch.norm]
+    rest = [getattr(epoch, each.name) for each in fields(Epoch)]
+    numbers = [value for value in rest if not isinstance(value, dict)]
+    numbers += [value for layer in layers for value in layer.values()]
+    if epoch.epoch != number or not _are_numbers(numbers):
+        raise ValueError(f"epoch {number} is {row}")
+    return epoch
+
+
+def _underway(note: Mapping[str, Any] | None, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The steps of an epoch under way, without the generator; none if there is no such epoch."""
+    if (note is None) != (_GENERATOR not in tensors):
+        raise ValueError("an epoch under way needs its steps and the state of the random numbers")
+    if note is None:
+        return {}
+    steps = Underway(**note)
+    alike = len(steps.losses) == len(steps.right)
+    if not (alike and _are_numbers([*steps.losses, *steps.right, steps.seconds])):
+        raise ValueError(f"the epoch under way is {dict(note)}")
+    return dict(note)
+
+
+def _are_numbers(values: Sequence[Any]) -> bool:
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
