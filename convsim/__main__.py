@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,18 +16,30 @@ from convsim.experiments import descent, overlap, pairs, plan, runner
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import DATA_SETS, source_of
+from convsim.experiments.origin import command_line
+from convsim.experiments.pools import Lost
 from convsim.experiments.record import RESULTS
 from convsim.experiments.runner import Machine, Task
 from convsim.experiments.sweep import TRAINING
+from convsim.files import in_words
 from convsim.model_files import report_of
 from convsim.models import MODELS
 from convsim.training.arithmetic import PRECISIONS
 from convsim.training.history import Stopped
 
 
+class _Words(typer.core.TyperGroup):
+    """Keeps the words of the command, for the records of its runs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.parent is None:
+            ctx.obj = ["convsim", *args]
+        return super().parse_args(ctx, args)
+
+
 def _group(words: str) -> typer.Typer:
     return typer.Typer(
-        help=words, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+        cls=_Words, help=words, no_args_is_help=True, add_completion=False, rich_markup_mode=None
     )
 
 
@@ -64,22 +77,32 @@ Model = Annotated[
     str, typer.Argument(help="A .safetensors or TorchScript file, or a torchvision model's name.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random weights of a torchvision model.")]
+Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(version_only: Version = False) -> None:
+    if version_only:
+        typer.echo(f"convsim {version('convsim')}")
+        raise typer.Exit
 
 
 def _add(name: str, words: str) -> None:
     """The two commands of an experiment without images."""
 
     @running.command(name, help=words)
-    def run_it(results: Results = RESULTS, jobs: Jobs = 1) -> None:
+    def run_it(context: typer.Context, results: Results = RESULTS, jobs: Jobs = 1) -> None:
         tasks = EXPERIMENTS[name][1]
         with _told():
-            runner.run(tasks, Machine(folder=results, progress=jobs == 1), jobs=jobs)
-        _echo(runner.standing(tasks, results))
+            runner.run(tasks, _machine(context, None, "cpu", results, jobs), jobs=jobs)
+            _echo(runner.standing(tasks, results))
 
     @listing.command(name, help=words)
     def list_it(results: Results = RESULTS) -> None:
-        _echo(runner.standing(EXPERIMENTS[name][1], results))
+        with _told():
+            _look_into(results)
+            _echo(runner.standing(EXPERIMENTS[name][1], results))
 
 
 for _name, (_words, _) in EXPERIMENTS.items():
@@ -88,6 +111,7 @@ for _name, (_words, _) in EXPERIMENTS.items():
 
 @running.command("table5")
 def run_table5(
+    context: typer.Context,
     conditions: Conditions = None,
     widths: Widths = None,
     seeds: Seeds = None,
@@ -103,7 +127,7 @@ def run_table5(
 ) -> None:
     """Networks trained under conditions; without the first six options, the book's plan."""
     with _told():
-        machine = _machine(data_dir, device, results, jobs)
+        machine = _machine(context, data_dir, device, results, jobs)
         source = source_of(data, data_dir)
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, source)
         if chosen is None and data != PLANNED_ON:
@@ -126,6 +150,7 @@ def list_table5(
 ) -> None:
     """Networks trained under conditions, and the time that is left; by default the book's plan."""
     with _told():
+        _look_into(results)
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
         if chosen is None and data != PLANNED_ON:
             chosen = plan.planned(data)
@@ -134,6 +159,7 @@ def list_table5(
 
 @running.command("overlap")
 def run_overlap(
+    context: typer.Context,
     data: Data = PLANNED_ON,
     data_dir: DataDir = None,
     device: Device = None,
@@ -143,16 +169,18 @@ def run_overlap(
 ) -> None:
     """Neighbourhoods in the channels of trained networks."""
     with _told():
-        machine = _machine(data_dir, device, results, jobs)
+        machine = _machine(context, data_dir, device, results, jobs)
         tasks = overlap.tasks(overlap.plan(results, data=source_of(data, data_dir)))
         runner.run(tasks, machine, jobs=jobs, cluster=cluster)
-    _echo(runner.standing(tasks, results))
+        _echo(runner.standing(tasks, results))
 
 
 @listing.command("overlap")
 def list_overlap(results: Results = RESULTS) -> None:
     """Neighbourhoods in the channels of trained networks."""
-    _echo(runner.standing(overlap.tasks(overlap.plan(results)), results))
+    with _told():
+        _look_into(results)
+        _echo(runner.standing(overlap.tasks(overlap.plan(results)), results))
 
 
 @app.command()
@@ -170,27 +198,48 @@ def report(model: Model, seed: Seed = 0, as_json: AsJson = False) -> None:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """What was wrong with the input, as a message and not as a traceback."""
+    """What went wrong outside the program, as a message and not as a traceback."""
     try:
         yield
-    except (ValueError, ImportError) as error:
-        raise typer.BadParameter(str(error)) from error
+    except (ValueError, ImportError, Lost) as error:
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from error
+    except BrokenPipeError:
+        raise  # who reads has read enough
+    except OSError as error:
+        typer.echo(f"Error: {in_words(error)}", err=True)
+        raise typer.Exit(2) from error
     except Stopped as reason:
         typer.echo(f"stopped ({reason}); the same command goes on from there", err=True)
         raise typer.Exit(130) from reason  # as after Ctrl-C
 
 
-def _machine(data_dir: Path | None, device: str | None, results: Path, jobs: int) -> Machine:
+def _machine(
+    context: typer.Context, data_dir: Path | None, device: str | None, results: Path, jobs: int
+) -> Machine:
     """Where to run, if the device is there; None is the GPU if there is one."""
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, ImportError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise ValueError(
-            f"device {device!r} cannot be used ({str(error).splitlines()[0]}); expected cpu, or a "
-            "GPU that PyTorch sees, such as cuda"
+            f"device {device!r} cannot be used ({reason}); expected cpu, or a GPU that PyTorch "
+            "sees, such as cuda"
         ) from error
-    return Machine(data_dir, device, results, progress=jobs == 1)
+    command = command_line(context.find_root().obj)
+    return Machine(data_dir, device, results, progress=jobs == 1, command=command)
+
+
+def _look_into(results: Path) -> None:
+    """Refuse to list a folder that is not there: it was not meant."""
+    if not results.is_dir():
+        found = "a file" if results.exists() else "not there"
+        raise ValueError(
+            f"{results} is {found}; expected a folder of records: name another one, or let "
+            "`convsim run` make it"
+        )
 
 
 def _echo(lines: Iterable[str]) -> None:

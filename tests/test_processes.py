@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import torch
 
-from convsim.experiments.processes import SIGNALS, alone_in, is_running, stopping, work_through
+from convsim.experiments.pools import SIGNALS, stopping
+from convsim.experiments.processes import alone_in, is_running, work_through
 from convsim.training.history import Stopped
 from tests.patience import PATIENCE, wait_until
 

@@ -21,6 +21,7 @@ from convsim.experiments.activations import cosines
 from convsim.experiments.conditions import CONDITIONS, Start
 from convsim.experiments.record import Record, added, restored
 from convsim.training import LOOP, fit
+from convsim.training.arithmetic import PRECISIONS
 from convsim.training.history import Epoch
 
 
@@ -63,6 +64,12 @@ class TrainingSettings:
             raise ValueError(
                 f"{self.condition!r} is no condition; expected one of {', '.join(CONDITIONS)}"
             )
+        if self.precision not in PRECISIONS:
+            raise ValueError(
+                f"precision is {self.precision!r}; expected one of {', '.join(PRECISIONS)}"
+            )
+        if self.width < 1:
+            raise ValueError(f"width is {self.width}; expected a whole number, 1 or more")
         if self.model not in models.MODELS:
             raise ValueError(
                 f"{self.model!r} is no model; expected one of {', '.join(models.MODELS)}"
@@ -134,11 +141,7 @@ def measure(
     Raises:
         ValueError: for a version of the training loop that is not the present one.
     """
-    if settings.loop != LOOP:
-        raise ValueError(
-            f"{settings} asks for version {settings.loop} of the training loop; expected {LOOP}: "
-            "older versions can be read, not run"
-        )
+    check_loop(settings)
     condition = CONDITIONS[settings.condition]
     model, seconds = initialise(settings, train.pixels.device, classes=len(train.classes))
     before = cosines(model, test, settings.pictures)
@@ -172,6 +175,15 @@ def measure(
         "epochs": by_epoch(history),
     }
     return metrics, model
+
+
+def check_loop(settings: TrainingSettings) -> None:
+    """Refuse, with a ValueError, a version of the training loop that is not the present one."""
+    if settings.loop != LOOP:
+        raise ValueError(
+            f"{settings} asks for version {settings.loop} of the training loop; expected {LOOP}: "
+            "older versions can be read, not run"
+        )
 
 
 def settings_of(record: Record[Any]) -> TrainingSettings:

@@ -151,7 +151,12 @@ def _run(settings: PairSettings, place: Place) -> Measured:
         return Measured(measure(settings, bar), data)
 
 
-PAIRS = Experiment("pairs", _run)
+def _command(settings: PairSettings) -> str | None:
+    tables = (table for table, rows in TABLES.items() if settings in rows)
+    return next((f"convsim run {table}" for table in tables), None)
+
+
+PAIRS = Experiment("pairs", _run, command=_command)
 
 
 def measure(settings: PairSettings, bar: tqdm[Any] | None = None) -> PairMetrics:

@@ -12,7 +12,6 @@ from convsim.experiments.processes import alone_in, work_through
 from convsim.experiments.record import (
     RESULTS,
     Record,
-    command_line,
     make_record,
     read_record,
     record_path,
@@ -32,14 +31,14 @@ class Machine:
         device: ``"cpu"``, ``"cuda"``, …
         folder: where records lie.
         progress: show each run's progress.
-        command: what asked for the runs, for their records.
+        command: what asked for the runs, for their records; by default each run's own command.
     """
 
     data_dir: Path | None = None
     device: str = "cpu"
     folder: Path = field(default_factory=lambda: RESULTS)
     progress: bool = True
-    command: str = field(default_factory=command_line)
+    command: str | None = None
 
 
 class Measured(NamedTuple):
@@ -71,7 +70,7 @@ class Place:
     given: Mapping[str, Any]
 
 
-def _nothing(_settings: Any) -> None:
+def _nothing(*_: Any) -> None:
     return None
 
 
@@ -84,11 +83,16 @@ class Experiment:
         measure: carries one out, from its settings; a function of a module. Nothing but
             checkpoints is written there, which may be far away.
         needs: the task whose record a run cannot do without, from its settings.
+        check: raises a ValueError for settings that the machine cannot carry out; asked before the
+            first run starts, and whether runs are carried out in the process that asks.
+        command: what a user types for a run, from its settings; None if its name says it.
     """
 
     name: str
     measure: Callable[[Any, Place], Measured]
     needs: Callable[[Any], Task | None] = _nothing
+    check: Callable[[Any, Machine, bool], None] = _nothing
+    command: Callable[[Any], str | None] = _nothing
 
     def path(self, settings: Any, folder: Path = RESULTS) -> Path:
         """Of the record of some settings."""
@@ -159,33 +163,41 @@ def run(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if another process is at work in the folder.
+        ValueError: if another process is at work in the folder, a record in it is damaged, or a
+            run cannot be carried out here.
+        OSError: if the folder cannot be written; what is recorded stays.
+        convsim.experiments.processes.Lost: if a worker ended before its run did.
         convsim.training.history.Stopped: if SIGTERM or Ctrl-C came.
     """
     folder = machine.folder
-
-    def recorded(task: Task | None) -> bool:
-        return task is None or task.path(folder).exists()
+    wanted = with_needs(tasks)
+    done: dict[Task, Mapping[str, Any]] = {}  # their metrics
 
     def given(task: Task) -> tuple[Task, Machine, Mapping[str, Any]]:
         need = task.needs()
-        return task, machine, {} if need is None else read_record(need.path(folder)).metrics
+        return task, machine, {} if need is None else done[need]
 
     def finish(result: tuple[Task, Record[Any], bytes | None]) -> None:
         task, record, network = result
         if network is not None:
             write_atomically(task.path(folder).with_suffix(".safetensors"), network)
-        save_record(record, task.settings, folder)
-        for left in (folder / CHECKPOINTS).glob(f"{task.path().stem}.*"):
-            left.unlink()
+        done[task] = read_record(save_record(record, task.settings, folder)).metrics
+        for file in (folder / CHECKPOINTS).glob(f"{task.path().stem}.*"):
+            file.unlink()
 
     with alone_in(folder / CHECKPOINTS):
+        for task in wanted:
+            if (path := task.path(folder)).exists():
+                done[task] = read_record(path).metrics
+        left = [task for task in wanted if task not in done]
+        for task in left:
+            task.experiment.check(task.settings, machine, jobs == 1 and cluster is None)
         work_through(
-            [task for task in with_needs(tasks) if not recorded(task)],
+            left,
             perform,
             given,
             finish,
-            ready=lambda task: recorded(task.needs()),
+            ready=lambda task: (need := task.needs()) is None or need in done,
             jobs=jobs,
             cluster=cluster,
             progress=progress,
@@ -215,7 +227,7 @@ def perform(
         data=measured.data,
         started=started,
         device=machine.device,
-        command=machine.command,
+        command=machine.command or task.experiment.command(task.settings),
     )
     return task, record, measured.network
 

@@ -6,15 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
 from convsim.data import Images
 from convsim.experiments import runner
 from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
-from convsim.experiments.cifar10 import TrainingSettings, measure
+from convsim.experiments.cifar10 import TrainingSettings, check_loop, measure
 from convsim.experiments.conditions import CONDITIONS
-from convsim.experiments.images import load
+from convsim.experiments.images import check_images, load
 from convsim.experiments.networks import RECORDS, compressed, is_kept
-from convsim.experiments.processes import stopping
+from convsim.experiments.pools import stopping
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
+from convsim.training.arithmetic import check_precision
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,16 @@ def _needs_training(settings: ChoiceSettings) -> Task | None:
     if settings.run.condition != SEARCHES["weight_decay"]:
         return None
     return Task(TRAINING, replace(settings.run, condition="regularise"))
+
+
+def _check(settings: TrainingSettings, machine: Machine, here: bool) -> None:
+    check_loop(settings)
+    check_precision(settings.precision, torch.device(machine.device))
+    check_images(settings.data, machine.data_dir, machine.device, here)
+
+
+def _check_choice(settings: ChoiceSettings, machine: Machine, here: bool) -> None:
+    _check(settings.run, machine, here)
 
 
 def _train(settings: TrainingSettings, place: Place) -> Measured:
@@ -106,5 +119,5 @@ def _options(place: Place) -> dict[str, Any]:
     }
 
 
-TRAINING = Experiment(RECORDS, _train, _needs_search)
-CHOICE = Experiment("table5choice", _choose, _needs_training)
+TRAINING = Experiment(RECORDS, _train, _needs_search, _check)
+CHOICE = Experiment("table5choice", _choose, _needs_training, _check_choice)
