@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
@@ -107,6 +107,13 @@ def check_whole(value: Any, name: str, *, least: int, what: str = "") -> None:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         of = f" of {what}" if what else ""
         raise ValueError(f"{name} is {value!r}; expected a whole number{of}, {least} or more")
+
+
+def check_number(value: Any, name: str) -> None:
+    """Raise a ``ValueError`` unless ``value`` is a finite real number, 0 or more."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} is {value!r}; expected a finite number, 0 or more")
 
 
 def check_dims(dims: int) -> None:

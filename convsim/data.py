@@ -122,7 +122,7 @@ def cifar10(folder: Path | str, *, download: bool = False) -> tuple[Images, Imag
     Raises:
         ValueError: if the data are missing, incomplete or damaged; the message says what to do.
     """
-    folder = Path(folder)
+    folder = _path(folder)
     place = _parent_of_original(folder)
     if download or (place / _BATCHES).is_dir():
         original = [_original(place, part, download) for part in PER_CLASS]
@@ -141,7 +141,7 @@ def cifar10_source(folder: Path | str) -> str:
     Returns:
         ``"CIFAR-10"``, or that it is a copy, and of which kinds of file.
     """
-    folder = Path(folder)
+    folder = _path(folder)
     if (_parent_of_original(folder) / _BATCHES).is_dir():
         return "CIFAR-10"
     root = _root_of_copy(folder)
@@ -153,6 +153,14 @@ def cifar10_source(folder: Path | str) -> str:
         if path.suffix.lower() in _KINDS
     }
     return f"CIFAR-10 ({' and '.join(sorted(kinds))} copy)"
+
+
+def _path(folder: Path | str) -> Path:
+    if not isinstance(folder, str | Path):
+        raise ValueError(
+            f"folder is a {type(folder).__name__}; expected the path of a folder, as a Path or str"
+        )
+    return Path(folder)
 
 
 def _parent_of_original(folder: Path) -> Path:

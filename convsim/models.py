@@ -7,6 +7,8 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional
 
+from convsim.checks import check_number, check_whole
+
 
 class ShallowCNN(nn.Module):
     """Four blocks of convolution, batch normalisation, leaky ReLU and pooling, then one layer.
@@ -33,11 +35,10 @@ class ShallowCNN(nn.Module):
     """
 
     def __init__(self, width: int, classes: int = 10, *, dropout: float = 0.0) -> None:
-        if width < 1 or classes < 1:
-            raise ValueError(
-                f"width is {width} and classes {classes}; expected positive whole numbers"
-            )
-        if not 0 <= dropout < 1:
+        check_whole(width, "width", least=1, what="kernels")
+        check_whole(classes, "classes", least=1)
+        check_number(dropout, "dropout")
+        if dropout >= 1:
             raise ValueError(f"dropout is {dropout}; expected a probability, 0 or more, below 1")
         super().__init__()
         channels = [3, width, width, width, width]

@@ -194,8 +194,8 @@ def test_a_weight_that_breaks_in_the_last_step_stops_the_run() -> None:
     [
         ({"precision": "half"}, "precision is 'half'; expected one of float32, tf32, bfloat16"),
         ({"precision": "tf32"}, "precision is 'tf32' on cpu; expected an NVIDIA GPU for it: choos"),
-        ({"epochs": -1}, "epochs is -1 and batch_size 512; expected 0 or more, and 1 or more"),
-        ({"batch_size": 0}, "epochs is 100 and batch_size 0; expected 0 or more, and 1 or more"),
+        ({"epochs": -1}, "epochs is -1; expected a whole number, 0 or more"),
+        ({"batch_size": 0}, "batch_size is 0; expected a whole number of images, 1 or more"),
         ({"lr": -0.1}, "lr is -0.1; expected a finite number, 0 or more"),
         ({"beta": float("nan")}, "beta is nan; expected a finite number, 0 or more"),
         ({"weight_decay": float("inf")}, "weight_decay is inf; expected a finite number, 0 or mor"),

@@ -91,7 +91,7 @@ def test_parameters_are_counted_as_in_the_paper(make: type[ShallowCNN], count: i
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"width": 0}, "width is 0 and classes 10; expected positive whole numbers"),
+        ({"width": 0}, "width is 0; expected a whole number of kernels, 1 or more"),
         ({"width": 4, "dropout": 1.0}, "dropout is 1.0; expected a probability, 0 or more, below"),
     ],
 )

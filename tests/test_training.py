@@ -28,7 +28,7 @@ def test_output_has_a_score_per_class() -> None:
 
 
 def test_model_errors() -> None:
-    with pytest.raises(ValueError, match="width is 0 and classes 10; expected positive"):
+    with pytest.raises(ValueError, match="width is 0; expected a whole number"):
         ShallowCNN(0)
 
 
@@ -82,7 +82,7 @@ def test_steps_are_reported() -> None:
 
 
 def test_training_errors() -> None:
-    with pytest.raises(ValueError, match="iterations is -1; expected 0 or more"):
+    with pytest.raises(ValueError, match="iterations is -1; expected a whole number of steps"):
         minimize_similarity(small(), iterations=-1)
     with pytest.raises(ValueError, match="Linear has no Conv1d, Conv2d or Conv3d layer"):
         minimize_similarity(nn.Linear(2, 2))

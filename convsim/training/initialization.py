@@ -7,8 +7,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from convsim.checks import check_number, check_whole
 from convsim.layers import convolutional_layers
 from convsim.similarity import convolutional_similarity
+from convsim.training.inputs import check_plain_weights
 
 
 def minimize_similarity(
@@ -37,8 +39,9 @@ def minimize_similarity(
         The model.
 
     Raises:
-        ValueError: if the model has no convolution, ``iterations`` is negative, or the loss of a
-            layer stops being finite; the message names the layer and the step.
+        ValueError: if the model has no convolution, or one whose weight is frozen or computed
+            from others, if ``iterations`` or ``lr`` is out of range, or if the loss of a layer
+            stops being finite; the message names the layer and the step.
 
     Example:
         >>> from convsim import model_similarity
@@ -49,9 +52,16 @@ def minimize_similarity(
         >>> model_similarity(model).item() < before
         True
     """
-    if iterations < 0:
-        raise ValueError(f"iterations is {iterations}; expected 0 or more")
+    check_whole(iterations, "iterations", least=0, what="steps")
+    check_number(lr, "lr")
     layers = convolutional_layers(model)
+    check_plain_weights(layers)
+    for name, layer in layers:
+        if not layer.weight.requires_grad:
+            raise ValueError(
+                f"the weight of layer {name!r} is frozen; expected one that requires a gradient: "
+                "call requires_grad_() on it"
+            )
     weights = [layer.weight for _, layer in layers]
     norms = [kernel_norms(weight) for weight in weights]
     optimizer = torch.optim.Adam(weights, lr=lr)

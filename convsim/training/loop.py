@@ -29,6 +29,12 @@ from convsim.training.history import (
     check_finite,
     measure_layers,
 )
+from convsim.training.inputs import (
+    check_classifier,
+    check_images,
+    check_plain_weights,
+    check_training,
+)
 
 EVALUATED_AT_ONCE = 2000  # images
 LOOP = 2
@@ -97,13 +103,11 @@ def fit(
         >>> len(history), sorted(history[0].norm)[0]
         (1, 'blocks.0.0')
     """
+    settings: dict[str, Any] = {"lr": lr, "batch_size": batch_size, "beta": beta}
+    settings |= {"weight_decay": weight_decay, "seed": seed, "precision": precision}
+    check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
+    settings |= {"data": train.source, "images": len(train), "loop": LOOP}
     device = next(model.parameters()).device
-    settings: dict[str, Any] = {
-        **{"lr": lr, "batch_size": batch_size, "beta": beta, "weight_decay": weight_decay},
-        **{"seed": seed, "precision": precision, "data": train.source, "images": len(train)},
-        "loop": LOOP,
-    }
-    _check_settings(epochs=epochs, device=device, **settings)
     run = _Run(model, train.to(device), test.to(device), settings, checkpoint, stop)
     if len(run.epochs) > epochs:
         raise ValueError(
@@ -145,8 +149,14 @@ def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") ->
 
     Returns:
         A number from 0 to 100.
+
+    Raises:
+        ValueError: if the model is none, or has no parameters, the images are not
+            :class:`convsim.data.Images`, or the precision is unknown or not the device's.
     """
-    device = next(model.parameters()).device
+    device = check_classifier(model)
+    check_images(images, "images")
+    check_precision(precision, device)
     was_training = model.training
     model.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
@@ -175,6 +185,7 @@ class _Run:
         self.checkpoint, self.stop = checkpoint, stop
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.layers = convolutional_layers(model)
+        check_plain_weights(self.layers)
         self.optimizer = _sgd(model, self.layers, settings["lr"], settings["weight_decay"])
         self.epochs, self.underway = (
             load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
@@ -274,15 +285,3 @@ def _sgd(
         {"params": rest},
     ]
     return torch.optim.SGD(groups, lr)
-
-
-def _check_settings(*, epochs: int, device: torch.device, precision: str, **numbers: Any) -> None:
-    check_precision(precision, device)
-    if epochs < 0 or numbers["batch_size"] < 1:
-        raise ValueError(
-            f"epochs is {epochs} and batch_size {numbers['batch_size']}; expected 0 or more, and "
-            "1 or more"
-        )
-    for name in ("lr", "beta", "weight_decay"):
-        if not (math.isfinite(numbers[name]) and numbers[name] >= 0):
-            raise ValueError(f"{name} is {numbers[name]}; expected a finite number, 0 or more")

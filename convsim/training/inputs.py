@@ -1,0 +1,66 @@
+"""What a training refuses before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from convsim.checks import check_module, check_number, check_whole
+from convsim.data import Images
+from convsim.layers import Convolution
+from convsim.training.arithmetic import check_precision
+
+
+def check_training(
+    model: nn.Module, train: Images, test: Images, checkpoint: Path | None, settings: dict[str, Any]
+) -> None:
+    """Raise a ``ValueError`` unless :func:`convsim.training.fit` can begin with these."""
+    device = check_classifier(model)
+    check_images(train, "train")
+    check_images(test, "test")
+    check_precision(settings["precision"], device)
+    check_whole(settings["epochs"], "epochs", least=0)
+    check_whole(settings["batch_size"], "batch_size", least=1, what="images")
+    check_whole(settings["seed"], "seed", least=0)
+    for name in ("lr", "beta", "weight_decay"):
+        check_number(settings[name], name)
+    if not (checkpoint is None or isinstance(checkpoint, Path)):
+        raise ValueError(
+            f"checkpoint is {checkpoint!r}; expected a pathlib.Path, or None: use Path(…)"
+        )
+
+
+def check_classifier(model: nn.Module) -> torch.device:
+    """The device of a model that has parameters; otherwise a ``ValueError``."""
+    check_module(model)
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        raise ValueError(
+            f"model is a {type(model).__name__} without parameters; expected a network to train"
+        )
+    return parameter.device
+
+
+def check_images(images: Images, name: str) -> None:
+    """Raise a ``ValueError`` unless these are labelled images, at least one."""
+    if not isinstance(images, Images):
+        raise ValueError(
+            f"{name} is a {type(images).__name__}; expected convsim.data.Images, as "
+            "convsim.data.digits and cifar10 return them"
+        )
+    if len(images) == 0:
+        raise ValueError(f"{name} holds no images; expected at least one")
+
+
+def check_plain_weights(layers: Sequence[tuple[str, Convolution]]) -> None:
+    """Raise a ``ValueError`` unless every layer's weight is a parameter of its own."""
+    for name, layer in layers:
+        if "weight" not in layer._parameters:
+            raise ValueError(
+                f"layer {name!r} computes its weight from other tensors; expected a plain weight "
+                "to train: remove its parametrization, weight norm or pruning mask first"
+            )
