@@ -243,3 +243,23 @@ def test_as_many_candidates_as_there_are_may_be_asked_for() -> None:
     points = random(6, 2, seed=9)
     assert nnk_neighbors(points, random(2, 2, seed=10), k=6).indices.shape == (2, 6)
     assert nnk_neighbors(points, torch.tensor([0, 5]), k=5).indices.shape == (2, 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cosine_weights_of_single_precision_points_are_those_of_double(dtype: torch.dtype) -> None:
+    """Normalised in float32, these points lose 6e-4 of a weight."""
+    generator = torch.Generator().manual_seed(11)
+    points = 1 + 1e-3 * torch.randn(200, 8, generator=generator, dtype=dtype)
+    found = nnk_neighbors(points, k=12, kernel="cosine")
+    exact = nnk_weights(points[found.indices].double(), points.double(), kernel="cosine")
+    torch.testing.assert_close(found.weights, exact.weights, atol=1e-9, rtol=0)
+    torch.testing.assert_close(found.error, exact.error, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_points_are_named_by_whole_numbers_of_any_kind(dtype: torch.dtype) -> None:
+    points = random(20, 3, seed=12)
+    found = nnk_neighbors(points, torch.tensor([1, 0, 3], dtype=dtype), k=4)
+    expected = nnk_neighbors(points, k=4)
+    assert torch.equal(found.indices, expected.indices[[1, 0, 3]])
+    assert torch.equal(found.weights, expected.weights[[1, 0, 3]])

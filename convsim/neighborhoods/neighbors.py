@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from numbers import Integral
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,7 +12,14 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.checks import check_tensor
-from convsim.neighborhoods.nnk import Kernel, check_kernel, kernel_values, nnk_weights_of_gram
+from convsim.neighborhoods.nnk import (
+    Kernel,
+    check_kernel,
+    check_points,
+    kernel_values,
+    weights_of_kernel_values,
+)
+from convsim.neighborhoods.nonnegative import check_without_gradient
 from convsim.similarity import unit
 
 Copies = Literal["skip", "keep"]
@@ -60,7 +68,7 @@ def nnk_neighbors(
     """The NNK neighbours of queries among points: solved for the k nearest of each.
 
     Args:
-        points: ``(n, d)``.
+        points: ``(n, d)``, float32 or float64.
         queries: ``(Q, d)`` floating-point vectors; or ``(Q,)`` whole numbers, which name points
             that are queries and then no candidates of their own; None for all points.
         k: number of candidates.
@@ -73,10 +81,12 @@ def nnk_neighbors(
         progress: show a progress bar.
 
     Returns:
-        A :class:`Neighbors` on the device of the points. The k nearest are searched on the CPU.
+        A :class:`Neighbors` on the device of the points. The k nearest are searched on the CPU, in
+        the points' precision; weights are computed in float64.
 
     Raises:
-        ValueError: for input that is not finite or does not fit, or more candidates than points.
+        ValueError: for input that is not finite, requires a gradient or does not fit, or more
+            candidates than points.
 
     Example:
         >>> points = torch.tensor([[0.0], [1.0], [2.0], [-1.5]])
@@ -84,33 +94,51 @@ def nnk_neighbors(
         >>> found.indices[found.weights > 0].tolist()
         [1, 3]
     """
-    check_tensor(points, "points", axes=2)
+    check_points(points, "points", axes=2)
     if points.ndim != 2:
         raise ValueError(
             f"points have shape {tuple(points.shape)}; expected (n, d): call points.flatten(1)"
         )
     vectors, own = _queries(points, queries)
-    check_kernel(kernel, sigma)
-    if copies not in get_args(Copies):
-        raise ValueError(f"copies is {copies!r}; expected 'skip' or 'keep'")
-    available = len(points) - (own is not None)
-    if not 1 <= k <= available:
-        raise ValueError(
-            f"k is {k} and there are {available} candidates; expected 1 to {available}: take a "
-            "smaller k or more points"
-        )
+    _check_options(kernel, sigma, copies, k, available=len(points) - (own is not None))
     x = unit(points) if kernel == "cosine" else points
     q = unit(vectors) if kernel == "cosine" else vectors
     indices = _nearest(x, q, own, k, zeros=kernel != "cosine", copies=copies)
     solved = []
     with tqdm(total=len(indices), unit="query", disable=not progress) as bar:
         for some in torch.arange(len(indices), device=points.device).split(QUERIES_AT_ONCE):
-            gram, similarity = kernel_values(x, q[some], indices[some], kernel, sigma)
-            solved.append(nnk_weights_of_gram(gram, similarity))
+            gram, similarity = kernel_values(points, vectors[some], indices[some], kernel, sigma)
+            solved.append(weights_of_kernel_values(gram, similarity))
             bar.update(len(some))
     weights = torch.cat([part.weights for part in solved])
     error = torch.cat([part.error for part in solved])
     return Neighbors(indices, weights, error, (weights > 0).any(1), len(points))
+
+
+def check_type(found: Any, expected: type, source: str) -> None:
+    """Raise a ``ValueError`` unless what was found is of a type; and say where that comes from."""
+    if not isinstance(found, expected):
+        raise ValueError(
+            f"the neighbours are a {type(found).__name__}; expected a {expected.__name__}: pass "
+            f"{source}"
+        )
+
+
+def _check_options(kernel: Kernel, sigma: Any, copies: Copies, k: Any, *, available: int) -> None:
+    check_kernel(kernel, sigma)
+    if isinstance(sigma, Tensor) and sigma.ndim > 0:
+        raise ValueError(
+            f"sigma has shape {tuple(sigma.shape)}; expected one number for all queries"
+        )
+    if copies not in get_args(Copies):
+        raise ValueError(f"copies is {copies!r}; expected 'skip' or 'keep'")
+    if isinstance(k, bool) or not isinstance(k, Integral):
+        raise ValueError(f"k is {k!r}; expected a whole number from 1 to {available}")
+    if not 1 <= int(k) <= available:
+        raise ValueError(
+            f"k is {k} and there are {available} candidates; expected 1 to {available}: take a "
+            "smaller k or more points"
+        )
 
 
 def _nearest(
@@ -161,16 +189,27 @@ def _equal(points: np.ndarray, queries: np.ndarray, places: np.ndarray) -> np.nd
     return equal
 
 
+def are_names(queries: Tensor) -> bool:
+    """Whether queries are ``(Q,)`` numbers of points, and no vectors."""
+    return (
+        isinstance(queries, Tensor)
+        and queries.ndim == 1
+        and queries.layout == torch.strided
+        and not (queries.is_floating_point() or queries.is_complex() or queries.is_meta)
+    )
+
+
 def _queries(points: Tensor, queries: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """The queries as vectors, and which points they are, if they are points."""
     if queries is None:
         return points, torch.arange(len(points), device=points.device)
-    if isinstance(queries, Tensor) and queries.ndim == 1 and not queries.is_floating_point():
+    if are_names(queries):
         if queries.dtype == torch.bool or queries.numel() == 0:
             raise ValueError(
                 f"queries have shape {tuple(queries.shape)} and dtype {queries.dtype}; expected "
                 "at least one whole number that names a point"
             )
+        queries = queries.to(points.device, torch.int64)  # uint8 would be taken for a mask
         low, high = int(queries.min()), int(queries.max())
         if low < 0 or high >= len(points):
             raise ValueError(
@@ -178,6 +217,7 @@ def _queries(points: Tensor, queries: Tensor | None) -> tuple[Tensor, Tensor | N
             )
         return points[queries], queries
     check_tensor(queries, "queries", axes=2)
+    check_without_gradient(queries, "queries")
     if queries.ndim != 2 or queries.shape[1] != points.shape[1]:
         raise ValueError(
             f"queries have shape {tuple(queries.shape)} and points {tuple(points.shape)}; expected "

@@ -15,9 +15,9 @@ from scipy.stats import bootstrap
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from convsim.checks import check_tensor
-from convsim.neighborhoods.neighbors import Copies, Neighbors, nnk_neighbors
-from convsim.neighborhoods.nnk import Kernel, nnk_weights, nnk_weights_of_gram
+from convsim.checks import check_whole
+from convsim.neighborhoods.neighbors import Copies, Neighbors, are_names, check_type, nnk_neighbors
+from convsim.neighborhoods.nnk import Kernel, check_points, nnk_weights, nnk_weights_of_gram
 
 __all__ = ["nnk_neighbors", "nnk_weights", "nnk_weights_of_gram"]  # and all that stands below
 
@@ -133,10 +133,10 @@ def channelwise_neighbors(
         >>> channel_redundancy(found.channels).mean  # 1 - 1/4
         0.75
     """
-    check_tensor(activations, "activations", axes=2)
-    by_index = queries is None or (queries.ndim == 1 and not queries.is_floating_point())
+    check_points(activations, "activations", axes=2)
+    by_index = queries is None or are_names(queries)
     if queries is not None and not by_index:
-        check_tensor(queries, "queries", axes=2)
+        check_points(queries, "queries", axes=2)
         if queries.shape[1:] != activations.shape[1:]:
             raise ValueError(
                 f"queries have shape {tuple(queries.shape)} and activations "
@@ -151,12 +151,11 @@ def channelwise_neighbors(
         if queries is not None and not by_index:
             asked = queries[:, some].flatten(1)
         found.append(nnk_neighbors(points, asked, k, kernel=kernel, sigma=sigma, copies=copies))
-    of_channels = found[:-1]
     channels = Neighbors(
-        indices=torch.stack([one.indices for one in of_channels]),
-        weights=torch.stack([one.weights for one in of_channels]),
-        error=torch.stack([one.error for one in of_channels]),
-        defined=torch.stack([one.defined for one in of_channels]),
+        indices=torch.stack([one.indices for one in found[:-1]]),
+        weights=torch.stack([one.weights for one in found[:-1]]),
+        error=torch.stack([one.error for one in found[:-1]]),
+        defined=torch.stack([one.defined for one in found[:-1]]),
         points=len(activations),
     )
     return ChannelNeighbors(channels, found[-1])
@@ -232,6 +231,7 @@ def aggregate_coverage(found: ChannelNeighbors) -> Measure:
     Returns:
         A :class:`Measure`; undefined where the aggregate or every channel has no neighbours.
     """
+    check_type(found, ChannelNeighbors, "what channelwise_neighbors returns")
     values = []
     for query in range(len(found.aggregate.defined)):
         own = found.aggregate.indices[query][found.aggregate.weights[query] > 0]
@@ -250,6 +250,7 @@ def neighbor_count(neighbors: Neighbors) -> Measure:
     Returns:
         A :class:`Measure`; undefined where no channel has neighbours.
     """
+    check_type(neighbors, Neighbors, "what nnk_neighbors returns, or channels of such")
     counts = torch.atleast_2d(neighbors.counts).double()
     defined = torch.atleast_2d(neighbors.defined)
     return Measure(counts.sum(0) / defined.sum(0).clamp(min=1), defined.any(0))
@@ -266,6 +267,7 @@ def permuted(channels: Neighbors, *, seed: int = 0) -> Neighbors:
         seed: seed of the permutations.
     """
     _check_channels(channels)
+    check_whole(seed, "seed", least=0)
     count, queries = channels.defined.shape
     generator = torch.Generator().manual_seed(seed)
     orders = [torch.randperm(queries, generator=generator) for _ in range(count)]
@@ -290,6 +292,7 @@ def _membership(channels: Neighbors, query: int) -> tuple[Tensor, Tensor]:
 
 
 def _check_channels(channels: Neighbors) -> None:
+    check_type(channels, Neighbors, "the channels of channelwise_neighbors")
     if channels.defined.ndim != 2:
         raise ValueError(
             f"the neighbours have axes {tuple(channels.defined.shape)}; expected (C, Q): pass the "

@@ -7,8 +7,10 @@ from typing import TypedDict
 
 from torch import Tensor
 
+from convsim.checks import check_tensor, check_whole
 from convsim.data import spread
 from convsim.feature_maps import mean_absolute_cosine
+from convsim.neighborhoods.nnk import check_points
 from convsim.neighborhoods.overlap import (
     Measure,
     aggregate_coverage,
@@ -59,6 +61,7 @@ def cosine_without_mean_picture(activations: Tensor) -> float | None:
     Returns:
         A number from 0 to 1; None if fewer than two channels of any image are alive.
     """
+    check_tensor(activations, "activations", axes=3)
     cosine, _ = mean_absolute_cosine((activations - activations.mean(0)).flatten(2))
     return cosine
 
@@ -71,6 +74,8 @@ def measure_neighborhoods(activations: Tensor, queries: int, k: int) -> Neighbor
         queries: how many of the n images are queries, evenly spread.
         k: number of candidates.
     """
+    check_points(activations, "activations", axes=3)
+    check_whole(queries, "queries", least=1, what="images")
     chosen = spread(len(activations), queries, activations.device)
     found = channelwise_neighbors(activations, chosen, k)
     chance = permuted(found.channels)
