@@ -243,7 +243,7 @@ def _look_into(results: Path) -> None:
 
 
 def _echo(lines: Iterable[str]) -> None:
-    for line in lines:
+    for line in list(lines):  # all of them, or none but a message
         typer.echo(line)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -106,9 +106,12 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and notes of a checkpoint, the epochs of its history as such."""
     tensors, notes = read_tensors(path, kind="checkpoint", remedy=_AGAIN)
     try:
+        rows = notes["history"]
+        if not isinstance(rows, list):
+            raise TypeError(f"history is {rows!r}")
         return tensors, {
             "settings": dict(notes["settings"]),
-            "history": [_epoch(n, row) for n, row in enumerate(notes["history"], start=1)],
+            "history": [_epoch(n, row) for n, row in enumerate(rows, start=1)],
             "underway": _underway(notes.get("underway"), tensors),
         }
     except (KeyError, TypeError, ValueError) as error:
@@ -120,11 +123,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _epoch(number: int, row: Mapping[str, Any]) -> Epoch:
     epoch = Epoch(**row)
-    layers = [epoch.similarity, epoch.normalized, epoch.norm]
-    rest = [getattr(epoch, each.name) for each in fields(Epoch)]
-    numbers = [value for value in rest if not isinstance(value, dict)]
-    numbers += [value for layer in layers for value in layer.values()]
-    if epoch.epoch != number or not _are_numbers(numbers):
+    layers = {name: row[name] for name in ("similarity", "normalized", "norm")}
+    numbers = [value for name, value in row.items() if name not in layers]
+    whole = all(isinstance(of, dict) and _are_numbers([*of.values()]) for of in layers.values())
+    if epoch.epoch != number or not (whole and _are_numbers(numbers)):
         raise ValueError(f"epoch {number} is {row}")
     return epoch
 
