@@ -296,11 +296,3 @@ def test_weights_refuse_what_has_no_answer(
 def test_a_gram_matrix_has_to_fit() -> None:
     with pytest.raises(ValueError, match=re.escape("expected (..., k, k) and (..., k)")):
         nnk_weights_of_gram(torch.eye(3), torch.ones(2))
-
-
-def test_a_problem_without_a_target_is_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nonnegative, "AT_ONCE", 1)
-    gram = torch.eye(2, dtype=torch.float64).expand(3, 2, 2)
-    for targets in (2, 4):
-        with pytest.raises(ValueError, match=re.escape("expected (B, n, n) and (B, n), both")):
-            nonnegative.nonnegative_least_squares(gram, torch.ones(targets, 2, dtype=torch.float64))

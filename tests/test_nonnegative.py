@@ -209,6 +209,13 @@ def test_what_has_no_kernel_value_with_itself_gets_no_weight() -> None:
         nonnegative_least_squares(gram, target + 0.1)
 
 
+def test_what_is_not_wanted_at_all_leaves_the_others_as_they_are() -> None:
+    gram = torch.eye(3).double()[None]
+    for target in ([1.0, -1e12, 1e-3], [1e3, -1.0, 1.0]):
+        found = nonnegative_least_squares(gram, torch.tensor([target]).double())
+        assert found[0].tolist() == pytest.approx([max(0, value) for value in target])
+
+
 def test_problems_without_a_solution_are_named() -> None:
     """A way downhill without end, v with v ≥ 0, Kv = 0 and k'v > 0, is found by linear programs."""
     generator = torch.Generator().manual_seed(3)
@@ -249,3 +256,29 @@ def test_widths_whose_square_is_no_number_have_their_limits(sigma: float) -> Non
     found = nnk_weights(points, torch.zeros(1).double(), sigma=sigma)
     assert found.weights.tolist() == [float(sigma > 1), 0, 0]
     assert found.error.item() == float(sigma < 1)
+
+
+def test_a_problem_without_a_target_is_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convsim.neighborhoods.nonnegative.AT_ONCE", 1)
+    gram = torch.eye(2, dtype=torch.float64).expand(3, 2, 2)
+    for targets in (2, 4):
+        with pytest.raises(ValueError, match=re.escape("expected (B, n, n) and (B, n), both")):
+            nonnegative_least_squares(gram, torch.ones(targets, 2, dtype=torch.float64))
+
+
+def test_what_is_no_kernels_gram_matrix_is_refused_but_rounding_is_not() -> None:
+    generator = torch.Generator().manual_seed(10)
+    x = torch.randn(50, 8, 3, generator=generator)
+    x = x / x.norm(dim=2, keepdim=True)
+    similarity = 0.5 + 0.5 * (x @ x[:, 0, :, None])[..., 0]
+    gram = 0.5 + 0.5 * x @ x.mT  # float32 and singular: eigenvalues of -1e-7
+    assert torch.linalg.eigvalsh(gram.double()).min() < -1e-9
+    assert nnk_weights_of_gram(gram, similarity).weights.shape == (50, 8)
+    uneven = gram.clone()
+    uneven[7, 2, 4] += 0.01
+    with pytest.raises(ValueError, match="gram is not symmetric, matrix 7 differs from its trans"):
+        nnk_weights_of_gram(uneven, similarity)
+    negative = gram.clone()
+    negative[9] -= 0.05 * torch.eye(8)
+    with pytest.raises(ValueError, match=r"gram has the negative eigenvalue -5.0e-02, in matrix 9"):
+        nnk_weights_of_gram(negative, similarity)

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 TOLERANCE = 1e-10
 """Violation of the optimality conditions that is rounding, and the smallest weight that counts."""
 LARGEST_VIOLATION = 1e-6
-"""What no solution exceeds, relative to the largest of 1, the weights and the targets."""
+"""What no solution exceeds, relative to the largest of 1 and the weights."""
 SAME = 1e-12  # rows of K that differ by less belong to copies of one point
 AT_ONCE = 512  # problems whose matrices fit a processor's cache
 PATIENCE = 3  # rounds in which the number of violations may fail to fall
@@ -40,14 +40,14 @@ def nonnegative_least_squares(gram: Tensor, target: Tensor) -> Tensor:
 
     Args:
         gram: K, ``(B, n, n)``, float64, symmetric and positive semidefinite; not checked. Its size
-            does not matter: K and k are measured in units of the largest diagonal value, and every
-            unknown so that its diagonal value is 1. An unknown whose diagonal value is 0 gets no
-            weight.
+            does not matter: K and k are measured in units of the largest diagonal value, every
+            unknown so that its diagonal value is 1, and all so that no target is above 1; what is
+            then below 1e-10 counts as 0. An unknown whose diagonal value is 0 gets no weight.
         target: k, ``(B, n)``, float64.
 
     Returns:
         θ, ``(B, n)``, with exact zeros. In those units it violates the conditions by 1e-9 in
-        general, and nowhere by more than 1e-6, relative to the largest of 1, θ and k.
+        general, and nowhere by more than 1e-6 of the largest of 1 and θ.
 
     Raises:
         ValueError: for input of another shape or type, and for a problem that has no solution, as
@@ -100,16 +100,16 @@ def _solved(gram: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _of_unit_diagonal(gram: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-    """K of diagonal 1, k of size 1 at most, and what θ is then multiplied by."""
+    """K of diagonal 1, k of values up to 1, and what θ is then multiplied by."""
     diagonal = gram.diagonal(dim1=1, dim2=2)
-    if (diagonal == 1).all() and (target.abs() <= 1).all():
+    if (diagonal == 1).all() and (target <= 1).all():
         return gram, target, None
     largest = diagonal.amax(1, keepdim=True)
     largest = torch.where(largest > 0, largest, 1)
     root = (diagonal / largest).clamp(min=0).sqrt()
     unit = torch.where(root > 0, 1 / root, 1)
     target = target / largest * unit
-    size = target.abs().amax(1, keepdim=True).clamp(min=1)
+    size = target.amax(1, keepdim=True).clamp(min=1)
     gram = gram / largest[:, :, None] * unit[:, :, None] * unit[:, None, :]
     return gram, target / size, unit * size
 
