@@ -152,7 +152,8 @@ def _dask(cluster: str) -> Iterator[Pool]:
                 )
 
         def ask() -> None:
-            client.run(_set_asked, True, on_error="ignore")  # of one that is gone
+            with contextlib.suppress(OSError):  # nobody is there
+                client.run(_set_asked, True, on_error="ignore")
 
         # A call is a run: calls with equal arguments are not the same one.
         pool = client.get_executor(pure=False)
