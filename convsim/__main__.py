@@ -82,7 +82,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback(invoke_without_command=True)
-def root(version_only: Version = False) -> None:
+def convsim(version_only: Version = False) -> None:
     if version_only:
         typer.echo(f"convsim {version('convsim')}")
         raise typer.Exit

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.experiments import runner
+from convsim.experiments import pairs, runner
+from convsim.experiments.record import read_record, read_records
+from convsim.experiments.runner import Machine, Task
 
 
 @pytest.mark.parametrize(
@@ -25,16 +31,88 @@ from convsim.experiments import runner
         (["--data", "MNIST"], "'MNIST' is no data set; expected one of CIFAR-10, digits"),
         (["--model", "LeNet"], "'LeNet' is no model; expected one of ShallowCNN"),
         (["--device", "abacus"], "device 'abacus' cannot be used"),
+        (["--device", "meta"], "device 'meta' cannot be used (Tensor.item() cannot be called"),
+        (["--device", ""], "device '' cannot be used (Device string must not be empty); expected"),
+        (["--precision", "half"], "precision is 'half'; expected one of float32"),
         (["--precision", "half", "--widths", "4"], "precision is 'half'; expected one of float32"),
+        (["--precision", "tf32"], "precision is 'tf32' on cpu; expected an NVIDIA GPU for it"),
+        (["--widths", "4,0"], "width is 0; expected a whole number, 1 or more"),
+        (["--widths", "-4"], "widths are '-4'; expected whole numbers"),
+        (["--jobs", "0"], "Invalid value for '--jobs'"),
+        (["--seeds", "0"], "Invalid value for '--seeds'"),
     ],
 )
 def test_command_errors_are_messages(tmp_path: Path, options: list[str], text: str) -> None:
     command = ["run", "table5", "--data", "digits", "--device", "cpu"]
     command += ["--results", str(tmp_path), *options]
-    result = CliRunner().invoke(app, command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "work_through", begin)
+        result = CliRunner().invoke(app, command)
     assert result.exit_code == 2, result.output
     assert isinstance(result.exception, SystemExit)
     assert text in " ".join(result.output.split())
+    assert "run/s" not in result.output and "?run" not in result.output
+
+
+def begin(*_: object, **__: object) -> None:
+    raise AssertionError("options are looked at before the first run")
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_images_that_are_not_whole_are_a_message(tmp_path: Path, jobs: str) -> None:
+    """In one process before the first run, in others as soon as one of them looks."""
+    folder = tmp_path / "data" / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    (folder / "data_batch_1").write_bytes(b"\x80")
+    command = ["run", "table5", "--data-dir", str(tmp_path / "data"), "--device", "cpu"]
+    result = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "r"), "--jobs", jobs])
+    assert result.exit_code == 2, result.output
+    assert result.stderr.splitlines()[-1].startswith(f"Error: {folder} is incomplete or damaged: ")
+    assert ("0/72" in result.stderr) == (jobs == "2")
+
+
+def test_the_version_is_printed() -> None:
+    expected = f"convsim {version('convsim')}\n"
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.stdout) == (0, expected)
+    words = [sys.executable, "-m", "convsim", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True).stdout == expected
+
+
+def test_without_a_command_the_commands_are_listed() -> None:
+    for words in ([], ["run"], ["status"]):
+        result = CliRunner().invoke(app, words)
+        assert "Usage: " in result.output and "Commands:" in result.output
+
+
+def test_a_record_names_the_command_that_was_typed(tmp_path: Path) -> None:
+    typed = ["run", "table5", "--conditions", "baseline", "--widths", "1", "--seeds", "1"]
+    typed += ["--epochs", "1", "--data", "digits", "--device", "cpu"]
+    expected = f"convsim {' '.join(typed)} --results"
+    # From a test, as a module, and in a process of its own.
+    assert CliRunner().invoke(app, [*typed, "--results", str(tmp_path / "a")]).exit_code == 0
+    words = [sys.executable, "-m", "convsim", *typed, f"--results={tmp_path / 'b'}"]
+    subprocess.run(words, check=True, capture_output=True)
+    words = [sys.executable, "-m", "convsim", *typed, "--results", str(tmp_path / "c")]
+    subprocess.run([*words, "--jobs", "2"], check=True, capture_output=True)
+    for folder, end in (("a", " a"), ("b", "=b"), ("c", " c --jobs 2")):
+        (record,) = read_records("table5", tmp_path / folder)
+        assert record.command == expected + end
+
+
+def test_runs_from_python_name_the_command_of_their_experiment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pairs, "measure", lambda *_: {})
+    machine = Machine(folder=tmp_path, progress=False)
+    for table in ("table1", "table6"):
+        row = pairs.TABLES[table][0]
+        runner.run([Task(pairs.PAIRS, row)], machine, progress=False)
+        record = read_record(pairs.PAIRS.path(row, tmp_path))
+        assert record.command == f"convsim run {table}"
+    other = replace(pairs.TABLES["table1"][0], episodes=5)
+    runner.run([Task(pairs.PAIRS, other)], machine, progress=False)
+    assert read_record(pairs.PAIRS.path(other, tmp_path)).command == "convsim run table1"
 
 
 def test_an_experiment_has_its_own_options_only(tmp_path: Path) -> None:

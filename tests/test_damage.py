@@ -133,7 +133,8 @@ def test_notes_of_the_wrong_shape_are_refused(tmp_path: Path, changed: dict[str,
 
 
 @pytest.mark.parametrize(
-    "steps", [{"losses": [1.0]}, {"right": [1, 2, 3]}, {"losses": ["a"]}, {"seconds": "1"}, {"x": 1}]
+    "steps",
+    [{"losses": [1.0]}, {"right": [1, 2, 3]}, {"losses": ["a"]}, {"seconds": "1"}, {"x": 1}],
 )
 def test_steps_of_the_wrong_shape_are_refused(tmp_path: Path, steps: dict[str, Any]) -> None:
     path, _ = bit_flips.checkpoint(tmp_path)

@@ -158,7 +158,9 @@ def test_a_folder_in_place_of_a_record_is_a_sentence(tmp_path: Path) -> None:
     path = TRAINING.path(RUNS[0], tmp_path)
     path.mkdir(parents=True)
     for words in (run(tmp_path), ["status", *TABLE5, "--results", str(tmp_path)]):
-        assert refused(*words).startswith(f"{path} cannot be used (Is a directory); expected a file")
+        assert refused(*words).startswith(
+            f"{path} cannot be used (Is a directory); expected a file"
+        )
 
 
 def test_an_output_that_is_full_is_a_sentence(tmp_path: Path) -> None:

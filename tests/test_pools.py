@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.experiments import pools, processes
+from convsim.experiments import pools, processes, runner
 from convsim.experiments.pools import Lost
 from convsim.experiments.processes import work_through
 from tests.patience import PATIENCE, wait_until
@@ -48,7 +48,13 @@ def wait_for_ever(mark: str) -> None:
 def work(perform: Any, task: str = "task", **options: Any) -> None:
     finished: list[Any] = []
     work_through(
-        [task], perform, lambda task: (task,), finished.append, ready=bool, progress=False, **options
+        [task],
+        perform,
+        lambda task: (task,),
+        finished.append,
+        ready=bool,
+        progress=False,
+        **options,
     )
 
 
@@ -144,3 +150,16 @@ def test_a_cluster_that_loses_its_last_worker_is_a_sentence(
         address = local.scheduler_address
         with pytest.raises(Lost, match=f"the cluster at {address} has had no worker for 1 seconds"):
             work(wait_for_ever, str(mark), cluster=address)
+
+
+def test_the_command_says_that_a_worker_was_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: Any, **__: Any) -> None:
+        work(die, jobs=2)
+
+    monkeypatch.setattr(runner, "work_through", lose)
+    result = CliRunner().invoke(app, ["run", "floor", "--results", str(tmp_path)])
+    assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
+    assert result.stderr.startswith("Error: a worker process was killed, as the system does when")
+    assert result.stderr.count("\n") == 1

@@ -138,3 +138,36 @@ def test_folders_of_this_machine_are_not_recorded(monkeypatch: pytest.MonkeyPatc
     words = [".venv/bin/convsim", "run", "table5", "--data-dir", "/home/me/cifar10", "--jobs", "2"]
     monkeypatch.setattr("sys.argv", words)
     assert command_line() == "convsim run table5 --data-dir cifar10 --jobs 2"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([str(origin.PACKAGE / "__main__.py"), "run", "floor"], "convsim run floor"),
+        (["/usr/local/bin/convsim", "run", "floor"], "convsim run floor"),
+        (["benchmarks/similarity.py"], "python benchmarks/similarity.py"),
+        (["/home/me/book/benchmarks/overlap.py", "--results", "/x/y"], None),
+        (["/home/me/mine.py", "a b"], "python mine.py 'a b'"),
+        (
+            ["convsim", "run", "table5", "--data-dir=/home/me/c10"],
+            "convsim run table5 --data-dir=c10",
+        ),
+    ],
+)
+def test_a_command_is_one_that_can_be_typed(words: list[str], expected: str | None) -> None:
+    expected = expected or "python benchmarks/overlap.py --results y"
+    assert command_line(words) == expected
+
+
+@pytest.mark.parametrize("program", ["-c", "", "/x/bin/pytest", "/x/pytest/__main__.py", "worker"])
+def test_records_made_by_no_command_of_ours_name_the_one_that_makes_them(
+    program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", [program, "--what", "ever"])
+    for experiment, command in (
+        ("floor", "convsim run floor"),
+        ("table5choice", "convsim run table5"),
+        ("trainingbenchmark", "python benchmarks/training.py"),
+    ):
+        made = make_record(experiment, Settings(), {}, data="x", started=NOW)
+        assert made.command == command

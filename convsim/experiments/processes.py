@@ -128,7 +128,7 @@ def is_running(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _asking(ask: Callable[[], None]) -> Iterator[threading.Event]:
+def _asking(ask: Callable[[], object]) -> Iterator[threading.Event]:
     """An event that SIGTERM and Ctrl-C set; they ask the runs to stop, too."""
     asked = threading.Event()
 
