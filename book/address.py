@@ -33,7 +33,7 @@ COLAB_CELL = """\
 import sys
 
 if "google.colab" in sys.modules:
-    %pip install -q "convsim @ git+https://github.com/{name}@{revision}\""""
+    %pip install -q "convsim[all] @ git+https://github.com/{name}@{revision}\""""
 
 
 def configured(root: Path) -> str:

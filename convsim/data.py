@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convsim.extras import extra
+
 CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
     *("dog", "frog", "horse", "ship", "truck"),
@@ -92,7 +94,8 @@ def digits() -> tuple[Images, Images]:
     Source: the test part of Alpaydin and Kaynak's *Optical Recognition of Handwritten Digits*
     (1998), UCI Machine Learning Repository, https://doi.org/10.24432/C50P49, CC BY 4.0.
     """
-    from sklearn.datasets import load_digits  # slow to import, and only needed here
+    with extra("data"):
+        from sklearn.datasets import load_digits  # slow to import, only needed here
 
     bunch = load_digits()
     grey = torch.from_numpy(bunch.images * (255 / 16)).round().to(torch.uint8)
@@ -183,7 +186,8 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _original(folder: Path, part: str, download: bool) -> tuple[Tensor, Tensor]:
-    from torchvision.datasets import CIFAR10  # only here: its import takes seconds
+    with extra("data"):
+        from torchvision.datasets import CIFAR10  # only here: its import takes seconds
 
     try:
         data = CIFAR10(str(folder), train=part == "train", download=download)
@@ -199,7 +203,8 @@ def _original(folder: Path, part: str, download: bool) -> tuple[Tensor, Tensor]:
 
 def _class_folders(root: Path, part: str) -> tuple[Tensor, Tensor]:
     """Pixels and labels of ``root/part/<class>/*``."""
-    from PIL import Image
+    with extra("data"):
+        from PIL import Image
 
     pixels = []
     for name in CIFAR10_CLASSES:

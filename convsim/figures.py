@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-import plotly.graph_objects as go
 import torch
-from matplotlib.figure import Figure
-from plotly.subplots import make_subplots
 from torch import Tensor
 
 from convsim.correlation import cross_correlate
+from convsim.extras import extra
 from convsim.photographs import photograph
 from convsim.similarity import feature_map_similarity, kernel_similarity
 from convsim.spectrum import power_spectrum
+
+with extra("experiments"):
+    import matplotlib.pyplot as plt
+    import plotly.graph_objects as go
+    from matplotlib.figure import Figure
+    from plotly.subplots import make_subplots
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; dark enough for white and
 # light enough for dark pages.

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from convsim.extras import extra
 from convsim.report import RedundancyReport, redundancy_report, weights_report
 from convsim.state_dicts import FORMS, stored_forms
 
@@ -93,7 +94,8 @@ def _of_file(path: Path) -> RedundancyReport:
 
 
 def _of_torchvision(name: str, seed: int) -> RedundancyReport:
-    import torchvision  # only here: its import takes seconds
+    with extra("data"):
+        import torchvision  # only here: its import takes seconds
 
     names = torchvision.models.list_models()
     if name not in names:

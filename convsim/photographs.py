@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from convsim.extras import extra
+
 PHOTOGRAPHS = ("china", "flower")
 SHORTER_SIDE = 427
 
@@ -44,7 +46,8 @@ def photograph(name: str = "china", size: int = 64) -> torch.Tensor:
             f"size must be a whole number from 1 to {SHORTER_SIDE} (the photograph's shorter "
             f"side), got {size!r}; choose a smaller picture, such as 64"
         )
-    from sklearn.datasets import load_sample_image  # slow to import, and only needed here
+    with extra("data"):
+        from sklearn.datasets import load_sample_image  # slow to import, only needed here
 
     colour = np.asarray(load_sample_image(f"{name}.jpg"), dtype=np.float64)
     block = SHORTER_SIDE // size

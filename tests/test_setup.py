@@ -32,8 +32,14 @@ EXTRAS: dict[str, list[str]] = PROJECT["optional-dependencies"]
 
 def requirements(lines: list[str]) -> dict[str, Requirement]:
     """Parse requirement lines into a dictionary by canonical name."""
-    parsed = map(Requirement, lines)
-    return {canonicalize_name(requirement.name): requirement for requirement in parsed}
+    found: dict[str, Requirement] = {}
+    for requirement in map(Requirement, lines):
+        if requirement.name == PROJECT["name"]:  # extras of this package, by name
+            for extra in requirement.extras:
+                found |= requirements(EXTRAS[extra])
+        else:
+            found[canonicalize_name(requirement.name)] = requirement
+    return found
 
 
 def test_environment_has_the_bounds_of_pyproject() -> None:
@@ -118,7 +124,7 @@ def test_a_notebook_installs_the_release_that_it_belongs_to(repository: Path) ->
         address.write(repository)
         assert address.faults(repository) == []
         cell = json.loads((repository / "chapters/01.ipynb").read_text())["cells"][0]
-        (requirement,) = re.findall(r'"convsim @ (\S+)"', "".join(cell["source"]))
+        (requirement,) = re.findall(r'"convsim\[all\] @ (\S+)"', "".join(cell["source"]))
         return requirement
 
     def release(version: str) -> None:

@@ -7,7 +7,13 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from convsim.explorers.script import EXPLORERS
+from convsim.extras import extra
+
+with extra("explorers"):  # asked for here once, for all modules of the room
+    import anywidget  # noqa: F401
+    import ipywidgets  # noqa: F401
+
+from convsim.explorers.script import EXPLORERS  # noqa: E402
 
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")

@@ -12,6 +12,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.checks import check_tensor
+from convsim.extras import extra
 from convsim.neighborhoods.nnk import (
     Kernel,
     check_kernel,
@@ -149,7 +150,8 @@ def _nearest(
     Where the query itself or its copies take places, more neighbours are asked for, until k are
     left or there are no other points.
     """
-    from sklearn.neighbors import NearestNeighbors  # slow to import, and only needed here
+    with extra("data"):
+        from sklearn.neighbors import NearestNeighbors  # slow to import, only needed here
 
     allowed = torch.arange(len(points)) if zeros else points.cpu().any(1).nonzero()[:, 0]
     found = torch.full((len(queries), k), -1)

@@ -146,7 +146,7 @@ def as_new() -> dict[str, str]:
 
 def install(address: str) -> None:
     """Install convsim from the repository at ``address``, as the Colab cell does."""
-    run(PYTHON, "-m", "pip", "install", "--quiet", f"convsim @ git+{address}")
+    run(PYTHON, "-m", "pip", "install", "--quiet", f"convsim[all] @ git+{address}")
 
 
 def snapshot(folder: Path) -> tuple[str, str]:

@@ -47,7 +47,14 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
 
 
 PINS = requirements(environments.PINS.read_text().splitlines())
-NEEDED = requirements(PROJECT["dependencies"])
+EXTRAS = PROJECT["optional-dependencies"]
+NEEDED = requirements(
+    [
+        *PROJECT["dependencies"],
+        *(line for name in ("data", "experiments", "explorers") for line in EXTRAS[name]),
+    ]
+)
+del NEEDED["convsim"]  # the extras name each other
 
 
 def with_all_they_need(names: set[str]) -> set[str]:
@@ -63,8 +70,7 @@ def with_all_they_need(names: set[str]) -> set[str]:
 @cache
 def modules_of_the_build() -> dict[str, set[str]]:
     """Return the modules that ``make book`` and ``make test`` import, and who installs each."""
-    extras = PROJECT["optional-dependencies"]
-    build = with_all_they_need(set(requirements(extras["book"] + extras["test"])))
+    build = with_all_they_need(set(requirements(EXTRAS["book"] + EXTRAS["test"])) - {"convsim"})
     build -= with_all_they_need(set(NEEDED))
     owners = {
         module: {str(canonicalize_name(name)) for name in names}
