@@ -89,14 +89,17 @@ def convolutional_similarity(
         weight: ``(S, C, *kernel_size)`` with one, two or three kernel axes.
         normalized: return the scale-free mean over pairs of
             :math:`\langle A_i, A_j\rangle / (\|A_i\| \|A_j\|)`, between 0 and 1. A kernel that
-            is exactly zero has no direction, and pairs with it are left out.
+            is exactly zero has no direction, and pairs with it are left out. Kernels of one tap,
+            1 × 1, have one lag and so one direction: their value is 1, whatever the weights, and
+            says nothing; compare cosines there, of kernels or of the maps themselves.
         check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
 
     Returns:
         Scalar tensor of the weight's dtype, differentiable; 0 for a single kernel.
 
     Raises:
-        ValueError: if ``weight`` is not a finite, non-empty floating-point tensor of 3 to 5 axes.
+        ValueError: if ``weight`` is not a finite, non-empty floating-point tensor of 3 to 5 axes,
+            or if the value overflows its dtype.
 
     Example:
         >>> weight = torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]])  # orthogonal, S = 2, C = 1
