@@ -69,8 +69,9 @@ def test_the_command_says_which_checkpoint_is_damaged_and_loses_nothing(tmp_path
     folder = ["--results", str(tmp_path)]
     text = refused("status", *COMMAND, *folder)
     assert text.startswith(f"{path} cannot be read as a checkpoint (its checksum differs); expec")
-    result = CliRunner().invoke(app, ["run", *COMMAND, "--device", "cpu", *folder])
-    assert result.exit_code == 2 and f"Error: {text}" in result.stderr
+    for jobs in ("1", "2"):
+        run = ["run", *COMMAND, "--device", "cpu", "--jobs", jobs, *folder]
+        assert refused(*run) == text
     assert path.read_bytes() == damaged and not list(tmp_path.glob("*.json"))
 
 

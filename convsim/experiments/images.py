@@ -60,18 +60,6 @@ def load(name: str, folder: Path | None, device: str) -> tuple[Images, Images]:
     return train.to(device), test.to(device)
 
 
-def check_images(name: str, folder: Path | None, device: str, here: bool) -> None:
-    """Look for a data set before runs begin: closely if they are ``here``, in this process.
-
-    Raises:
-        ValueError: as :func:`source_of`; in this process, as :func:`load`.
-    """
-    if here:  # they are kept for the runs
-        load(name, folder, device)
-    else:
-        source_of(name, folder)
-
-
 def _find(name: str, folder: Path | None) -> tuple[DataSet, Path]:
     found = next((each for key, each in DATA_SETS.items() if name.startswith(key)), None)
     if found is None:

@@ -19,7 +19,7 @@ from convsim import models
 from convsim.data import Images, spread
 from convsim.experiments.activations import cosines, layer_activations, with_statistics_of
 from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
-from convsim.experiments.images import check_images, load
+from convsim.experiments.images import load
 from convsim.experiments.networks import load_network, network_path
 from convsim.experiments.pools import stopping
 from convsim.experiments.record import RESULTS, added, read_record, read_records
@@ -170,14 +170,16 @@ def tasks(rows: Sequence[Settings]) -> list[Task]:
 
 
 def _check_network(settings: OverlapSettings, machine: Machine, here: bool) -> None:
-    check_images(settings.run.data, machine.data_dir, machine.device, here)
+    if here:
+        load(settings.run.data, machine.data_dir, machine.device)
     path = TRAINING.path(settings.run, machine.folder)
     if settings.trained and path.exists():
         load_network(read_record(path), machine.folder)
 
 
 def _check_regularized(settings: RegularizedSettings, machine: Machine, here: bool) -> None:
-    check_images(settings.data, machine.data_dir, machine.device, here)
+    if here:
+        load(settings.data, machine.data_dir, machine.device)
 
 
 def _of_network(settings: OverlapSettings, place: Place) -> Measured:

@@ -18,6 +18,7 @@ from convsim.experiments.record import (
     save_record,
 )
 from convsim.files import write_atomically
+from convsim.training.checkpoint import read_history
 
 CHECKPOINTS = ".checkpoints"
 
@@ -126,6 +127,10 @@ class Task:
         """Of its checkpoint."""
         return folder / CHECKPOINTS / f"{self.path().stem}.safetensors"
 
+    def checkpoints(self, folder: Path = RESULTS) -> list[Path]:
+        """All that are there: a search has one for each of its trainings."""
+        return sorted((folder / CHECKPOINTS).glob(f"{self.path().stem}.*"))
+
     def needs(self) -> Task | None:
         """The task whose record this one cannot do without."""
         return self.experiment.needs(self.settings)
@@ -163,8 +168,8 @@ def run(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if another process is at work in the folder, a record in it is damaged, or a
-            run cannot be carried out here.
+        ValueError: if another process is at work in the folder, a record or checkpoint in it is
+            damaged, or a run cannot be carried out here.
         OSError: if the folder cannot be written; what is recorded stays.
         convsim.experiments.processes.Lost: if a worker ended before its run did.
         convsim.training.history.Stopped: if SIGTERM or Ctrl-C came.
@@ -182,16 +187,19 @@ def run(
         if network is not None:
             write_atomically(task.path(folder).with_suffix(".safetensors"), network)
         done[task] = read_record(save_record(record, task.settings, folder)).metrics
-        for file in (folder / CHECKPOINTS).glob(f"{task.path().stem}.*"):
-            file.unlink()
+        for path in task.checkpoints(folder):
+            path.unlink()
 
     with alone_in(folder / CHECKPOINTS):
         for task in wanted:
             if (path := task.path(folder)).exists():
                 done[task] = read_record(path).metrics
         left = [task for task in wanted if task not in done]
+        # Whatever cannot be done is said now, and not after hours.
         for task in left:
             task.experiment.check(task.settings, machine, jobs == 1 and cluster is None)
+            for path in task.checkpoints(folder):
+                read_history(path)
         work_through(
             left,
             perform,

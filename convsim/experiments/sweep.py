@@ -13,7 +13,7 @@ from convsim.experiments import runner
 from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
 from convsim.experiments.cifar10 import TrainingSettings, check_loop, measure
 from convsim.experiments.conditions import CONDITIONS
-from convsim.experiments.images import check_images, load
+from convsim.experiments.images import load
 from convsim.experiments.networks import RECORDS, compressed, is_kept
 from convsim.experiments.pools import stopping
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
@@ -66,7 +66,8 @@ def _needs_training(settings: ChoiceSettings) -> Task | None:
 def _check(settings: TrainingSettings, machine: Machine, here: bool) -> None:
     check_loop(settings)
     check_precision(settings.precision, torch.device(machine.device))
-    check_images(settings.data, machine.data_dir, machine.device, here)
+    if here:  # the images are kept for the runs; other processes have to look for themselves
+        load(settings.data, machine.data_dir, machine.device)
 
 
 def _check_choice(settings: ChoiceSettings, machine: Machine, here: bool) -> None:
