@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 import zipfile
+import zlib
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -64,8 +65,8 @@ def _of_file(path: Path) -> RedundancyReport:
     is_torchscript = _is_torchscript(path)
     if is_torchscript is None:
         raise ValueError(
-            f"{path} begins as a zip archive and is not a whole one; expected a complete file: "
-            "copy it again, or save the model's state_dict as .safetensors"
+            f"{path} begins as a zip archive and is cut short or damaged; expected a complete "
+            "file: copy it again, or save the model's state_dict as .safetensors"
         )
     if not is_torchscript:
         raise ValueError(
@@ -84,7 +85,7 @@ def _of_file(path: Path) -> RedundancyReport:
             warnings.filterwarnings("ignore", ".*torch.jit.load. is deprecated")
             # Its tensors are read by TorchScript's own reader, which builds no Python objects.
             module = torch.jit.load(str(path), map_location="cpu")
-    except RuntimeError as error:
+    except (RuntimeError, IndexError, UnicodeDecodeError) as error:  # as its reader's C++ has it
         raise ValueError(
             f"{path} cannot be loaded as TorchScript ({str(error).strip().splitlines()[0]}); "
             "expected a complete archive without operators of other packages: save the model's "
@@ -148,14 +149,17 @@ def _computed(layer: str, form: tuple[str, ...], tensors: list[Tensor]) -> Tenso
 
 
 def _is_torchscript(path: Path) -> bool | None:
-    """Whether a file is a zip of TorchScript code and constants; None for a part of a zip.
+    """Whether a file is a zip of TorchScript code and constants; None for a damaged zip.
 
     What ``torch.save`` writes is a zip, too, and has neither.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            inner = {name.split("/")[1] for name in archive.namelist() if "/" in name}
-    except zipfile.BadZipFile:
-        with path.open("rb") as file:
-            return None if file.read(4) == b"PK\x03\x04" else False
+    with path.open("rb") as file:
+        begins_as_one = file.read(4) == b"PK\x03\x04"
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if archive.testzip() is not None:  # a part whose checksum is wrong
+                    return None
+                inner = {name.split("/")[1] for name in archive.namelist() if "/" in name}
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError):
+            return None if begins_as_one else False
     return {"code", "constants.pkl"} <= inner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import random
 import warnings
 import zipfile
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
 from convsim.__main__ import app
+from convsim.model_files import report_of
 from convsim.report import redundancy_report, weights_report
 
 
@@ -226,12 +228,36 @@ def test_what_is_no_model_at_all(tmp_path: Path, torchscript: Path) -> None:
         ".": "is a folder; expected",
         str(empty): "is empty; expected a .safetensors or",
         "/dev/zero": "is no file; expected",
-        str(cut): "begins as a zip archive and is not a whole one; expected a complete file: copy",
+        str(cut): "begins as a zip archive and is cut short or damaged; expected a complete",
     }
     for given, message in said.items():
         result = call(given)
         assert result.exit_code == 2
         assert message in " ".join(result.output.split()), result.output
+
+
+@pytest.mark.parametrize("kind", ["pt", "safetensors"])
+def test_a_file_with_one_wrong_bit_is_read_or_refused(kind: str, net: Net, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{kind}"
+    if kind == "safetensors":
+        save_file(nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(4, 2, 1)).state_dict(), path)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            torch.jit.save(torch.jit.script(net), str(path))
+    whole, choose, refused = path.read_bytes(), random.Random(0), 0
+    for number in range(100):
+        wrong = bytearray(whole)
+        # Half of them among the names at the beginning or the end.
+        place = choose.randrange(len(wrong)) if number % 2 else choose.randrange(-500, 500)
+        wrong[place] ^= 1 << choose.randrange(8)
+        path.write_bytes(wrong)
+        try:
+            report_of(str(path))
+        except ValueError as error:
+            assert "xpected " in str(error), error
+            refused += 1
+    assert 20 < refused < 100
 
 
 @pytest.mark.parametrize("model", ["googlenet", "resnet18"])
