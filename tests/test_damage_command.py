@@ -68,7 +68,7 @@ def test_the_command_says_which_checkpoint_is_damaged_and_loses_nothing(tmp_path
     damaged = path.read_bytes()
     folder = ["--results", str(tmp_path)]
     text = refused("status", *COMMAND, *folder)
-    assert text.startswith(f"{path} cannot be read as a checkpoint (its checksum differs); expec")
+    assert text.startswith(f"{path} cannot be read as a checkpoint (its checksum differs); ex")
     for jobs in ("1", "2"):
         run = ["run", *COMMAND, "--device", "cpu", "--jobs", jobs, *folder]
         assert refused(*run) == text

@@ -148,7 +148,7 @@ def test_a_file_in_place_of_a_folder_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / ".checkpoints").write_text("kept")
     text = refused(*run(tmp_path / "results"))
-    assert text.startswith(f"{tmp_path}/results/.checkpoints cannot be used (File exists); expec")
+    assert text.startswith(f"{tmp_path}/results/.checkpoints cannot be used (File exists); exp")
     images = ["--data", "CIFAR-10", "--data-dir", str(file)]
     assert refused(*run(tmp_path / "other", *images)).startswith(f"no CIFAR-10 in {file}; expected")
     assert file.read_text() == "kept" and not (tmp_path / "other").exists()

@@ -171,7 +171,7 @@ def run(
         ValueError: if another process is at work in the folder, a record or checkpoint in it is
             damaged, or a run cannot be carried out here.
         OSError: if the folder cannot be written; what is recorded stays.
-        convsim.experiments.processes.Lost: if a worker ended before its run did.
+        convsim.experiments.pools.Lost: if a worker ended before its run did.
         convsim.training.history.Stopped: if SIGTERM or Ctrl-C came.
     """
     folder = machine.folder
