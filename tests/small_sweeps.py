@@ -18,7 +18,7 @@ from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.record import Record, read_records
 from convsim.experiments.runner import Machine
 from convsim.experiments.sweep import CHOICE, TRAINING
-from convsim.similarity import convolutional_layers
+from convsim.layers import convolutional_layers
 
 LAYERS = [f"blocks.{i}.0" for i in range(4)]
 WIDTH = 4
