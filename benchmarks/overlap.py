@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 
 from convsim.experiments.record import RESULTS, write_record
 from convsim.neighborhoods.neighbors import nnk_neighbors
-from convsim.neighborhoods.nnk import kernel_values, nnk_weights_of_gram
+from convsim.neighborhoods.nnk import kernel_values, weights_of_kernel_values
 from convsim.neighborhoods.nonnegative import nonnegative_least_squares
 from convsim.neighborhoods.overlap import channelwise_neighbors
 
@@ -101,7 +101,7 @@ def measure(settings: OverlapBenchmarkSettings, *, rounds: int = 5) -> dict[str,
         "loop from scratch": lambda: loop_from_scratch(array, settings.queries, settings.k),
         "nnk_neighbors": lambda: nnk_neighbors(one, asked, settings.k),
         "loop, neighbours known": lambda: loop_over_solutions(array, indices),
-        "ours, neighbours known": lambda: nnk_weights_of_gram(
+        "ours, neighbours known": lambda: weights_of_kernel_values(
             *kernel_values(one, one[asked], found.indices, "gaussian", None)
         ),
         "loop over nnls alone": lambda: [
