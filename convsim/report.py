@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
+from convsim.floor import floor_share
 from convsim.layers import class_name, current_weight, with_torchscript
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
@@ -29,6 +30,8 @@ class LayerReport:
         kernel_size: taps on each spatial axis.
         weight_norm: Euclidean norm of the weight.
         similarity: Convolutional Similarity, L_CS.
+        floor: the share of L_CS below which no kernels of these norms can bring it; None where
+            nothing above 0 is proven, and for kernels of one tap, where L_CS is norms alone.
         normalized_similarity: its scale-free form, between 0 and 1; None for kernels of one tap,
             1 × 1, for which it is 1 whatever the weights.
         kernel_cosine: mean absolute cosine of pairs of flattened kernels. It is also what their
@@ -46,6 +49,7 @@ class LayerReport:
     kernel_size: tuple[int, ...]
     weight_norm: float
     similarity: float
+    floor: float | None
     normalized_similarity: float | None
     kernel_cosine: float | None
     dead_kernels: int
@@ -220,6 +224,7 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         kernel_size=tuple(kernels.shape[2:]),
         weight_norm=float(torch.linalg.vector_norm(kernels)),
         similarity=similarity,
+        floor=None if one_tap else floor_share(kernels),
         normalized_similarity=(
             float(convolutional_similarity(unit, normalized=True))
             if defined and not one_tap
@@ -236,7 +241,7 @@ def _table(
     with_images = any(layer.dead_feature_maps is not None for layer in layers)
     columns = [
         *(("", "layer"), ("", "S"), ("", "C"), ("", "size")),
-        *(("", "‖weight‖"), ("", "L_CS"), ("", "normalised")),
+        *(("", "‖weight‖"), ("", "L_CS"), ("", "floor"), ("", "normalised")),
         *(("kernels", "|cos|"), ("kernels", "dead")),
     ]
     if with_images:
@@ -252,6 +257,7 @@ def _table(
                 " × ".join(map(str, layer.kernel_size)),
                 _number(layer.weight_norm, ".4g"),
                 _number(layer.similarity, ".4g"),
+                _number(layer.floor, ".1%"),
                 _number(layer.normalized_similarity, ".4f"),
                 _number(layer.kernel_cosine, ".4f"),
                 str(layer.dead_kernels),
@@ -268,7 +274,8 @@ def _table(
 def _source(layers: Sequence[LayerReport]) -> str:
     """What the columns are, and why some cells are empty."""
     words = [
-        "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); normalised: its "
+        "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); floor: the share of it "
+        "that no kernels of these norms can be without, – if none is proven; normalised: its "
         "scale-free mean over pairs of kernels; |cos|: mean over pairs, dead ones left out"
     ]
     if any(layer.dead_feature_maps is not None for layer in layers):
@@ -276,7 +283,8 @@ def _source(layers: Sequence[LayerReport]) -> str:
     words.append("–: undefined.")
     if any(math.prod(layer.kernel_size) == 1 for layer in layers):
         words.append(
-            "For 1 × 1 kernels the normalised form is 1, whatever the weights, and says nothing: "
+            "For 1 × 1 kernels L_CS is a matter of norms alone, and the normalised form is 1, "
+            "whatever the weights, and says nothing: "
             "compare |cos| of the kernels, which is that of their maps if the input is white, and "
             "measure the maps themselves with images."
         )

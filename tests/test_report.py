@@ -117,8 +117,30 @@ def test_kernels_of_one_tap_have_cosines_and_no_normalised_form() -> None:
     expected = np.abs(gram / np.outer(size, size))[np.triu_indices(4, 1)].mean()
     assert report.layers[0].expected_cosine == pytest.approx(expected, rel=1e-4)
     assert abs(expected - report.layers[0].kernel_cosine) > 0.05
-    assert "For 1 × 1 kernels the normalised form is 1, whatever the weights" in repr(report)
+    assert "For 1 × 1 kernels L_CS is a matter of norms alone, and the normalised" in repr(report)
     assert "1 × 1" not in repr(redundancy_report(nn.Conv2d(3, 4, 3))).splitlines()[-1]
+
+
+def test_the_floor_is_the_proven_share_of_the_loss(net: nn.Module) -> None:
+    """At norms of 1 the bound is (S - κ) S / 2; κ is 3 / 2 for two taps, 15 / 7 for three."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(3, 12, (2, 3), bias=False)
+    with torch.no_grad():
+        conv.weight /= conv.weight.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
+    bound = 12 * (12 - 1.5 * 15 / 7) / 2
+    (layer,) = redundancy_report(conv).layers
+    assert layer.floor == pytest.approx(bound / layer.similarity, rel=1e-6)
+    assert 0.5 < layer.floor < 1
+    assert f"{layer.floor:.1%}" in repr(layer)
+    with torch.no_grad():
+        conv.weight *= 1e-30  # its L_CS is below the smallest float32
+    (faint,) = redundancy_report(conv).layers
+    assert faint.floor == pytest.approx(layer.floor, rel=1e-6)
+    # Four kernels of 3 × 3 taps are too few for a bound; for one tap it would say nothing.
+    first, grouped, *of_one_tap = (layer.floor for layer in redundancy_report(net).layers)
+    assert first is None and 0 < grouped < 1 and of_one_tap == [None, None]
+    (wide,) = redundancy_report(nn.Conv2d(3, 9, 1)).layers
+    assert wide.floor is None
 
 
 def test_a_dead_layer_has_no_cosine_and_one_live_kernel_has_no_pair() -> None:
@@ -156,7 +178,9 @@ def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
     text = repr(report)
     lines = text.splitlines()
     assert lines[0] == "Sequential: 4 convolutional layers, images of shape (3, 2, 9, 8)"
-    assert lines[1].split()[:7] == ["layer", "S", "C", "size", "‖weight‖", "L_CS", "normalised"]
+    assert lines[1].split()[:8] == [
+        *("layer", "S", "C", "size", "‖weight‖", "L_CS", "floor", "normalised"),
+    ]
     assert lines[3].startswith("grouped  6  2, 2 groups  3 × 2  ")
     assert lines[4].split()[-6:] == ["–", "–", "0", "–", "–", "0"]
     assert lines[-2].split() == ["total", f"{report.total_similarity:.4g}"]
