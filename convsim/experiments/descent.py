@@ -6,16 +6,23 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 import torch
+from torch import Tensor
 
 from convsim import models
 from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
+from convsim.floor import spectral_peak
 from convsim.layers import convolutional_layers
-from convsim.similarity import convolutional_similarity
+from convsim.similarity import convolutional_similarity, similarity_matrix, unit
+from convsim.spectrum import kernel_autocorrelations
+from convsim.training.bands import band_kernels, draw_frequencies
 from convsim.training.initialization import kernel_norms, minimize_similarity
 
 RECORDED_EVERY = 10  # steps
+BAND_DRAWS = 8  # of the control of a descent
+ASCENTS = 16  # starts of the search for the sharpest kernel
+ASCENT_STEPS = 500
 
 
 @dataclass(frozen=True)
@@ -68,26 +75,46 @@ class FloorSettings:
         return f"C = {self.channels}, S = {self.widths[0]} to {self.widths[-1]}"
 
 
-class LayerDescent(TypedDict):
-    """One layer at every recorded step."""
+class Ratio(TypedDict):
+    """The normalised similarity of a layer and its two parts, at norms of 1.
 
-    norm: list[float]
-    similarity: list[float]
+    ``product`` is the mean of ⟨A_i, A_j⟩ over pairs of kernels, ``peak`` that of ‖A_i‖²; the
+    normalised similarity is, but for kernels that differ in ‖A_i‖, the one divided by the other.
+    """
+
     normalized: list[float]
+    product: list[float]
+    peak: list[float]
     kernel_cosine: list[float]
 
 
+class LayerDescent(Ratio):
+    """One layer at every recorded step.
+
+    ``strangers`` is the normalised similarity of its kernels with those of other layers of the
+    same shape, with which no descent has coordinated them; empty if there is no such layer.
+    """
+
+    norm: list[float]
+    similarity: list[float]
+    strangers: list[float]
+
+
 class DescentMetrics(TypedDict):
-    """Recorded steps, and every layer by its name."""
+    """Recorded steps, every layer by its name, and a control: random bands at the norms of each.
+
+    The lists of the control have a number a draw.
+    """
 
     steps: list[int]
     layers: dict[str, LayerDescent]
+    bands: dict[str, Ratio]
 
 
 class FloorRow(TypedDict):
     """L_CS of so many kernels of norm 1: mean start, lowest value met, and what is proven.
 
-    ``white`` is ½ S (S - 1), the value of kernels with flat spectra; ``bound`` is ½ S (S - T).
+    ``white`` is ½ S (S - 1), the value of kernels with flat spectra; ``bound`` is ½ S (S - κ).
     """
 
     kernels: int
@@ -98,9 +125,15 @@ class FloorRow(TypedDict):
 
 
 class FloorMetrics(TypedDict):
-    """A row for each number of kernels."""
+    """A row for each number of kernels, and the constant of the bound.
+
+    ``peak`` is κ, the largest ‖A‖² / ‖K‖⁴, as a product over the axes; ``peaks_found`` are the
+    ends of ascents from random kernels with as many channels, which know nothing of products.
+    """
 
     rows: list[FloorRow]
+    peak: float
+    peaks_found: list[float]
 
 
 DESCENT = (DescentSettings(), DescentSettings(scale_free=True))
@@ -120,30 +153,35 @@ FLOORS = Experiment("floor", _find_floor)
 
 
 def measure_descent(settings: DescentSettings) -> DescentMetrics:
-    """Weight norm, L_CS, normalised form and mean absolute kernel cosine of each layer, by step."""
+    """Every layer by step, and random bands in its place."""
     torch.manual_seed(settings.seed)
     model = models.build(settings.model, settings.width)
     layers = convolutional_layers(model)
+    bands = _draw_bands({name: layer.weight.detach() for name, layer in layers})
     steps: list[int] = []
     history: dict[str, LayerDescent] = {
-        name: {"norm": [], "similarity": [], "normalized": [], "kernel_cosine": []}
-        for name, _ in layers
+        name: {**_no_ratio(), "norm": [], "similarity": [], "strangers": []} for name, _ in layers
     }
 
     def record(step: int) -> None:
         if step % RECORDED_EVERY:
             return
         steps.append(step)
-        for name, layer in layers:
-            weight = layer.weight.detach().double()
-            cosine, _ = mean_absolute_cosine(weight.flatten(1)[None])
-            if cosine is None:
-                raise FloatingPointError(f"step {step}, layer {name!r}: no two kernels are alive")
-            of_layer = history[name]
-            of_layer["norm"].append(weight.norm().item())
-            of_layer["similarity"].append(convolutional_similarity(weight).item())
-            of_layer["normalized"].append(convolutional_similarity(weight, normalized=True).item())
-            of_layer["kernel_cosine"].append(cosine)
+        weights = {name: layer.weight.detach().double() for name, layer in layers}
+        for name, weight in weights.items():
+            try:
+                _add(history[name], weight)
+            except FloatingPointError as error:
+                raise FloatingPointError(f"step {step}, layer {name!r}: {error}") from error
+            history[name]["norm"].append(weight.norm().item())
+            history[name]["similarity"].append(convolutional_similarity(weight).item())
+            others = [
+                other
+                for each, other in weights.items()
+                if each != name and other.shape == weight.shape
+            ]
+            if others:
+                history[name]["strangers"].append(_across(weight, others))
 
     minimize_similarity(
         model,
@@ -152,12 +190,12 @@ def measure_descent(settings: DescentSettings) -> DescentMetrics:
         scale_free=settings.scale_free,
         on_step=record,
     )
-    return {"steps": steps, "layers": history}
+    return {"steps": steps, "layers": history, "bands": bands}
 
 
 def measure_floor(settings: FloorSettings) -> FloorMetrics:
     """L_CS of random kernels of norm 1, after a descent with norms held, and its proven bounds."""
-    taps = settings.size**2
+    peak = spectral_peak((settings.size, settings.size))
     generator = torch.Generator().manual_seed(settings.seed)
     rows: list[FloorRow] = []
     for kernels in settings.widths:
@@ -170,10 +208,64 @@ def measure_floor(settings: FloorSettings) -> FloorMetrics:
                 "start": sum(start for start, _ in ends) / len(ends),
                 "lowest": min(lowest for _, lowest in ends),
                 "white": kernels * (kernels - 1) / 2,
-                "bound": max(0.0, kernels * (kernels - taps) / 2),
+                "bound": max(0.0, kernels * (kernels - peak) / 2),
             }
         )
-    return {"rows": rows}
+    return {
+        "rows": rows,
+        "peak": peak,
+        "peaks_found": _ascend(settings),
+    }
+
+
+def _no_ratio() -> Ratio:
+    return {"normalized": [], "product": [], "peak": [], "kernel_cosine": []}
+
+
+def _add(to: Ratio, weight: Tensor) -> None:
+    """Append what is measured of a weight in float64."""
+    cosine, _ = mean_absolute_cosine(weight.flatten(1)[None])
+    if cosine is None:
+        raise FloatingPointError("no two kernels are alive")
+    products = similarity_matrix(weight / kernel_norms(weight))
+    own, pairs = products.trace(), len(products) * (len(products) - 1)
+    to["normalized"].append(convolutional_similarity(weight, normalized=True).item())
+    to["product"].append(((products.sum() - own) / pairs).item())
+    to["peak"].append((own / len(products)).item())
+    to["kernel_cosine"].append(cosine)
+
+
+def _across(weight: Tensor, others: list[Tensor]) -> float:
+    """Mean of ⟨A_i, A_j⟩ / (‖A_i‖ ‖A_j‖) over kernels i of one weight and j of others."""
+    own, *rest = (unit(kernel_autocorrelations(each)).mean(0) for each in (weight, *others))
+    return torch.stack([own @ other for other in rest]).mean().item()
+
+
+def _draw_bands(weights: dict[str, Tensor]) -> dict[str, Ratio]:
+    """What is measured of random bands at the norms of some weights."""
+    drawn = {name: _no_ratio() for name in weights}
+    for seed in range(BAND_DRAWS):
+        # The order of draws is that of the training condition "random-bands".
+        generator = torch.Generator().manual_seed(seed)
+        for name, weight in weights.items():
+            frequencies = draw_frequencies(len(weight), weight.ndim - 2, generator=generator)
+            bands = band_kernels(weight, frequencies, generator=generator)
+            _add(drawn[name], bands.double())
+    return drawn
+
+
+def _ascend(settings: FloorSettings) -> list[float]:
+    """‖A‖² of kernels of norm 1 that climbed along its gradient, from random starts."""
+    generator = torch.Generator().manual_seed(settings.seed)
+    shape = (ASCENTS, settings.channels, settings.size, settings.size)
+    weight = torch.randn(shape, dtype=torch.float64, generator=generator)
+    for _ in range(ASCENT_STEPS):
+        weight = (weight / kernel_norms(weight)).requires_grad_()
+        peaks = kernel_autocorrelations(weight).square().sum(1)
+        # ‖A‖² is convex: the direction of its gradient never has a smaller one.
+        (weight,) = torch.autograd.grad(peaks.sum(), weight)
+    values: list[float] = peaks.tolist()
+    return values
 
 
 def _descend_at_fixed_norms(
