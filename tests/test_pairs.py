@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from convsim.experiments import pairs, paper, runner
+from convsim.experiments import episodes, pairs, paper, runner
 from convsim.experiments.record import RESULTS, read_record, record_path
 
 
@@ -82,7 +82,7 @@ def test_a_diverged_episode_is_counted_and_enters_no_mean() -> None:
 
 
 def test_nothing_to_summarise_is_none() -> None:
-    assert pairs.summarise(torch.empty(0)) is None
+    assert episodes.summarise(torch.empty(0)) is None
 
 
 def test_an_interrupted_table_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from convsim.evidence.statistics import distinct, spread
 from convsim.experiments import paper
-from convsim.experiments.pairs import TABLES, PairMetrics, Summary
+from convsim.experiments.episodes import PairMetrics, Summary
+from convsim.experiments.pairs import TABLES
 from convsim.experiments.record import RESULTS, Record, read_record, record_path
 from convsim.table import Table
 

@@ -9,18 +9,18 @@ different episodes share no number, so the gradient of their sum is the gradient
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from convsim.correlation import cross_correlate
+from convsim.experiments.episodes import PairMetrics, summarise_episodes
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.similarity import convolutional_similarity, feature_map_similarity, kernel_similarity
 
 Loss = Literal["kernel similarity", "convolutional similarity"]
-CURVE_POINTS = 51
 
 
 @dataclass(frozen=True)
@@ -87,56 +87,6 @@ TABLES: dict[str, tuple[PairSettings, ...]] = {
 }
 
 
-class Summary(TypedDict):
-    """Some finite numbers: how many, mean, standard deviation (n - 1), and quantiles."""
-
-    n: int
-    mean: float
-    std: float
-    q05: float
-    q50: float
-    q95: float
-
-
-class Curve(TypedDict):
-    """Medians over episodes at some steps of the descent; the first two relative to the start."""
-
-    step: list[int]
-    loss: list[float]
-    similarity: list[float]
-    cosine: list[float]
-
-
-class PairMetrics(TypedDict):
-    """What the episodes of one row came to; a summary is None where nothing is left to summarise.
-
-    - ``reduced_percent``: share of episodes whose ⟨F1, F2⟩² ended below its start; a diverged
-      episode does not count as reduced.
-    - ``decrease_percent``, ``increase_percent``: change of ⟨F1, F2⟩² over the episodes in which
-      it went down, and up.
-    - ``correlation``: Pearson's correlation between the loss and ⟨F1, F2⟩² over the steps of an
-      episode.
-    - ``cosine_before``, ``cosine_after``: absolute cosine of the feature maps;
-      ``cosine_fell_percent``: share of episodes in which it fell.
-    - ``smaller_norm_…``, ``larger_norm_…``: norms of the two kernels.
-    - ``diverged``: number of episodes that met NaN or infinity; they enter no summary.
-    """
-
-    reduced_percent: float
-    decrease_percent: Summary | None
-    increase_percent: Summary | None
-    correlation: Summary | None
-    cosine_before: Summary | None
-    cosine_after: Summary | None
-    cosine_fell_percent: float
-    smaller_norm_before: Summary | None
-    smaller_norm_after: Summary | None
-    larger_norm_before: Summary | None
-    larger_norm_after: Summary | None
-    diverged: int
-    curve: Curve
-
-
 def _run(settings: PairSettings, place: Place) -> Measured:
     data = (
         f"synthetic: signals of {settings.signal_length} values from U(0, 1), "
@@ -169,8 +119,7 @@ def measure(settings: PairSettings, bar: tqdm[Any] | None = None) -> PairMetrics
     )
     kernels.requires_grad_()
     optimizer = getattr(torch.optim, settings.optimizer)([kernels], lr=settings.learning_rate)
-    losses, similarities, cosines = [], [], []
-    norms = [_sorted_norms(kernels)]
+    losses, similarities, cosines, norms = [], [], [], []
     for step in range(settings.iterations + 1):
         optimizer.zero_grad()
         loss = _loss(settings.loss, kernels)
@@ -178,13 +127,13 @@ def measure(settings: PairSettings, bar: tqdm[Any] | None = None) -> PairMetrics
         losses.append(loss.detach())
         similarities.append(similarity.square())
         cosines.append(cosine.abs())
+        norms.append(kernels.detach().norm(dim=2))
         if step < settings.iterations:
             loss.sum().backward()
             optimizer.step()
             if bar is not None:
                 bar.update()
-    norms.append(_sorted_norms(kernels))
-    return _summarise_episodes(
+    return summarise_episodes(
         torch.stack(losses), torch.stack(similarities), torch.stack(cosines), torch.stack(norms)
     )
 
@@ -205,71 +154,3 @@ def _compare_feature_maps(
     f1, f2 = maps[:, 0], maps[:, 1]
     similarity = feature_map_similarity(f1, f2, check_finite=False)
     return similarity, similarity / (f1.norm(dim=1) * f2.norm(dim=1))
-
-
-def _sorted_norms(kernels: Tensor) -> Tensor:
-    """Norms of the two kernels of each episode, the smaller one first: ``(2, episodes)``."""
-    return kernels.detach().norm(dim=2).sort(dim=1).values.T
-
-
-def _summarise_episodes(
-    losses: Tensor, similarities: Tensor, cosines: Tensor, norms: Tensor
-) -> PairMetrics:
-    """Summaries over episodes of the ``(steps + 1, episodes)`` histories.
-
-    ``norms`` holds before and after, smaller and larger: ``(2, 2, episodes)``.
-    """
-    finite = (losses.isfinite() & similarities.isfinite() & cosines.isfinite()).all(dim=0)
-    first, last = similarities[0, finite], similarities[-1, finite]
-    change = 100 * (last - first) / first
-    fell = cosines[-1, finite] < cosines[0, finite]
-    steps = torch.linspace(0, len(losses) - 1, CURVE_POINTS).round().long()
-    relative = [(history / history[0])[steps][:, finite] for history in (losses, similarities)]
-    return {
-        "reduced_percent": 100 * (last < first).sum().item() / len(finite),
-        "decrease_percent": summarise(-change[change < 0]),
-        "increase_percent": summarise(change[change >= 0]),
-        "correlation": summarise(_pearson(losses[:, finite], similarities[:, finite])),
-        "cosine_before": summarise(cosines[0, finite]),
-        "cosine_after": summarise(cosines[-1, finite]),
-        "cosine_fell_percent": 100 * fell.sum().item() / len(finite),
-        "smaller_norm_before": summarise(norms[0, 0, finite]),
-        "smaller_norm_after": summarise(norms[1, 0, finite]),
-        "larger_norm_before": summarise(norms[0, 1, finite]),
-        "larger_norm_after": summarise(norms[1, 1, finite]),
-        "diverged": int((~finite).sum()),
-        "curve": {
-            "step": steps.tolist(),
-            "loss": _median(relative[0]),
-            "similarity": _median(relative[1]),
-            "cosine": _median(cosines[steps][:, finite]),
-        },
-    }
-
-
-def _pearson(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's correlation of two ``(steps, episodes)`` histories, per episode."""
-    # Histories may span dozens of orders of magnitude; in units of their maximum nothing overflows.
-    a, b = (h / h.abs().amax(dim=0) for h in (a, b))
-    a, b = a - a.mean(dim=0), b - b.mean(dim=0)
-    return (a * b).sum(dim=0) / (a.norm(dim=0) * b.norm(dim=0))
-
-
-def summarise(values: Tensor) -> Summary | None:
-    """Number, mean, standard deviation (n - 1) and quantiles of a set of finite numbers."""
-    if len(values) == 0:
-        return None
-    quantiles = torch.quantile(values, torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype))
-    low, median, high = quantiles.tolist()
-    return {
-        "n": len(values),
-        "mean": values.mean().item(),
-        "std": values.std().item() if len(values) > 1 else 0.0,
-        "q05": low,
-        "q50": median,
-        "q95": high,
-    }
-
-
-def _median(values: Tensor) -> list[float]:
-    return values.quantile(0.5, dim=1).tolist()
