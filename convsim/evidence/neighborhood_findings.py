@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convsim.evidence.overlap_records import (
+    TARGETS,
     LayerOverlap,
     last_measure,
     network_records,
@@ -14,37 +15,37 @@ from convsim.evidence.overlap_records import (
     regularized_records,
     target_of,
 )
-from convsim.evidence.statistics import Correlation, less_group_means, spearman
+from convsim.evidence.statistics import (
+    Correlation,
+    exchanged_groups,
+    less_group_means,
+    spearman,
+)
 from convsim.evidence.training_tables import on_other_data
-from convsim.evidence.verdicts import AGREE, DIFFER, INCONCLUSIVE, NOT_RUN, OPEN, UNREAD, Finding
+from convsim.evidence.verdicts import (
+    AGREE,
+    DIFFER,
+    INCONCLUSIVE,
+    MIXED,
+    NOT_RUN,
+    OPEN,
+    UNREAD,
+    Finding,
+)
 from convsim.experiments.record import RESULTS, read_records
 
 CHAPTER = "neighbourhoods"
+Networks = tuple[list[float], list[float], dict[str, list[float]]]
 
 
 def neighborhood_findings(folder: Path = RESULTS) -> list[Finding]:
     """What Bonet et al. report, beside ours; "not run" without records on CIFAR-10 or a copy."""
-    layers = _baseline(folder)
-    by_dropout, gap, within = _correlations(folder)
+    layers, networks = _baseline(folder), _networks(folder)
     return [
         _against_chance(layers),
         _with_depth(layers),
-        Finding(
-            "Overlap varies with regularisation",
-            "yes",
-            f"with dropout: ρ = {by_dropout.in_words}" if by_dropout else NOT_RUN,
-            _whether(by_dropout),
-            CHAPTER,
-        ),
-        Finding(
-            "Overlap tells of generalisation",
-            "yes",
-            f"ρ with the gap {gap.in_words}; at fixed dropout {within.in_words}"
-            if gap and within
-            else NOT_RUN,
-            _whether(gap),
-            CHAPTER,
-        ),
+        _with_dropout(networks),
+        _of_generalization(networks),
         Finding("Figures and tables", "printed", UNREAD, OPEN, CHAPTER),
     ]
 
@@ -73,39 +74,75 @@ def _against_chance(layers: Sequence[LayerOverlap]) -> Finding:
 
 
 def _with_depth(layers: Sequence[LayerOverlap]) -> Finding:
+    """Each layer against its own level of chance, which falls with depth as well."""
+    ratios = [
+        tuple(value / layer.chance for value in (layer.mean, layer.low, layer.high))
+        for layer in layers
+        if layer.chance
+    ]
     ours, verdict = NOT_RUN, OPEN
-    if layers:
-        first, last = layers[0], layers[-1]
-        ours = f"{first.mean:.3f} in the first layer, {last.mean:.3f} in the last"
-        apart = first.low > last.high or last.low > first.high
+    if len(ratios) > 1:
+        (first, *ends), (last, *others) = ratios[0], ratios[-1]
+        ours = f"{first:.1f} times chance in the first layer, {last:.1f} in the last"
+        apart = ends[0] > others[1] or others[0] > ends[1]
         verdict = AGREE if apart else INCONCLUSIVE
     return Finding("Overlap varies with depth", "yes", ours, verdict, CHAPTER)
 
 
-def _correlations(folder: Path) -> tuple[Correlation | None, ...]:
-    """Of last-layer overlap: with dropout, with the gap, and with the gap at fixed dropout."""
-    if not read_records("overlapregularized", folder):
-        return None, None, None
-    records = regularized_records(folder)
+def _with_dropout(networks: Networks) -> Finding:
+    doses, overlaps, _ = networks
+    found = _correlation(doses, overlaps)
+    words, verdict = NOT_RUN, OPEN
+    if found is not None:
+        words = f"with dropout: ρ = {found.in_words}"
+        verdict = AGREE if found.excludes_zero else INCONCLUSIVE
+    return Finding("Overlap varies with regularisation", "yes", words, verdict, CHAPTER)
+
+
+def _of_generalization(networks: Networks) -> Finding:
+    """Two readings of the word, each over all doses and within a dose: do all four say yes?"""
+    doses, overlaps, targets = networks
+    words, answers = [], []
+    for target, name in (("gap", "the gap"), ("test_error", "the test error")):
+        values = targets.get(target, [])
+        held = (less_group_means(some, doses) for some in (overlaps, values))
+        found, within = _correlation(overlaps, values), _correlation(*held)
+        if found is None or within is None:
+            return Finding(_GENERALIZATION, "yes", NOT_RUN, OPEN, CHAPTER)
+        words.append(
+            f"{name} {found.in_words}{_by_dose(overlaps, values, doses)}, at fixed dropout "
+            f"{within.in_words}"
+        )
+        answers += [found.excludes_zero, within.excludes_zero]
+    verdict = AGREE if all(answers) else MIXED if any(answers) else INCONCLUSIVE
+    return Finding(_GENERALIZATION, "yes", f"ρ with {'; '.join(words)}", verdict, CHAPTER)
+
+
+def _by_dose(overlaps: list[float], values: list[float], doses: list[float]) -> str:
+    """What doses that change places say, once all have equally many networks."""
+    if len({doses.count(dose) for dose in doses}) > 1:
+        return ""
+    p, ways = exchanged_groups(overlaps, values, doses)
+    return f" (p = {p:.2f} from the {ways} orders of the doses)"
+
+
+_GENERALIZATION = "Overlap tells of generalisation"
+
+
+def _networks(folder: Path) -> Networks:
+    """Dropout, last-layer overlap and ``TARGETS`` of the regularised networks; empty if not run."""
+    records = regularized_records(folder) if read_records("overlapregularized", folder) else []
     if on_other_data(records):
-        return None, None, None
-    points = [
-        (regularization_of(record)[0], overlap, target_of(record, "gap"))
-        for record in records
-        if (overlap := last_measure(record, "after")) is not None
-    ]
-    dropouts, overlaps, gaps = ([point[part] for point in points] for part in (0, 1, 2))
-    held = (less_group_means(values, dropouts) for values in (overlaps, gaps))
-    return _correlation(dropouts, overlaps), _correlation(overlaps, gaps), _correlation(*held)
+        records = []
+    found = [(r, overlap) for r in records if (overlap := last_measure(r, "after")) is not None]
+    return (
+        [regularization_of(record)[0] for record, _ in found],
+        [overlap for _, overlap in found],
+        {target: [target_of(record, target) for record, _ in found] for target in TARGETS},
+    )
 
 
 def _correlation(x: Sequence[float], y: Sequence[float]) -> Correlation | None:
     """Spearman's; None for what has none, such as the first few of many networks."""
     has_one = len(x) >= 4 and len(set(x)) > 1 and len(set(y)) > 1
     return spearman(x, y) if has_one else None
-
-
-def _whether(correlation: Correlation | None) -> str:
-    if correlation is None:
-        return OPEN
-    return AGREE if correlation.excludes_zero else INCONCLUSIVE

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from statistics import fmean, stdev
 
 import numpy as np
@@ -153,3 +154,39 @@ def _rho(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     # A resample can hold one pair many times; a constant has no rank correlation.
     rho: np.ndarray = (a * b).sum(axis) / np.where(size > 0, size, 1)
     return rho
+
+
+def exchanged_groups(
+    x: Sequence[float], y: Sequence[float], groups: Sequence[Hashable]
+) -> tuple[float, int]:
+    """Two-sided p of Spearman's ρ if only whole groups may change places.
+
+    Networks of one dose are copies of one experiment: what was drawn independently are the doses.
+    So the y of every group are given to another group, in all ways, and ρ is computed again.
+
+    Args:
+        x: a measure over networks.
+        y: another one.
+        groups: the dose of each network; all doses have equally many.
+
+    Returns:
+        The share of arrangements whose ρ is at least as far from 0, and how many there are.
+
+    Raises:
+        ValueError: if the groups differ in size.
+
+    Example:
+        >>> exchanged_groups([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6], "aabbcc")  # 2 of 3!
+        (0.3333333333333333, 6)
+    """
+    members = {group: [i for i, g in enumerate(groups) if g == group] for group in groups}
+    sizes = {len(indices) for indices in members.values()}
+    if len(sizes) != 1:
+        raise ValueError(f"the groups have {sorted(sizes)} members; expected equally many in each")
+    data, target = np.array(x, float), np.array(y, float)
+    order = np.concatenate(list(members.values()))
+    found = []
+    for arrangement in permutations(members.values()):
+        found.append(abs(_rho(data[order], target[np.concatenate(arrangement)])))
+    far = np.array(found) >= abs(_rho(data, target)) - 1e-12
+    return float(far.mean()), len(found)

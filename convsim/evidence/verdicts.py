@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from convsim.evidence.statistics import interval, interval_in_words, paired_differences
 from convsim.evidence.training_tables import PAPERS, Training, data_rank, model_of, runs_of
 
-AGREE, DIFFER, INCONCLUSIVE, OPEN, USED = "agree", "differ", "inconclusive", "open", "used"
+AGREE, DIFFER, MIXED, INCONCLUSIVE = "agree", "differ", "mixed", "inconclusive"
+OPEN, USED = "open", "used"
 SIGNS = {
     verdict: f"{sign}\u00a0{verdict}"
-    for verdict, sign in zip((AGREE, DIFFER, INCONCLUSIVE, OPEN, USED), "✓✗±○–", strict=True)
+    for verdict, sign in zip(
+        (AGREE, DIFFER, MIXED, INCONCLUSIVE, OPEN, USED), "✓✗◐±○–", strict=True
+    )
 }
-"""Verdicts; *used* is for settings, which are no result to agree with."""
+"""Verdicts; *mixed* where a claim holds in one reading or range and not in another; *used* for
+settings, which are no result to agree with."""
 NOT_RUN, UNREAD = "not run", "their content could not be read"
 MARGIN = 1.0
 """Points of accuracy within which two conditions count as equal: less than half of the smallest
