@@ -8,10 +8,11 @@ import pytest
 from convsim.evidence.overlap_records import (
     last_measure,
     network_records,
+    overlaps_of,
     regularization_of,
     regularized_records,
 )
-from convsim.evidence.overlap_tables import generalization
+from convsim.evidence.overlap_tables import generalization, generalization_by_dose
 from convsim.evidence.statistics import spearman
 from convsim.experiments.activations import SIDES
 
@@ -67,6 +68,29 @@ def test_the_books_records_say_what_the_chapter_says() -> None:
         for side in SIDES
     ]
     assert all(1.5 < one["overlap"]["mean"] / one["overlap_chance"] < 2.5 for one in chance)
+
+
+def test_depth_against_chance_is_what_the_chapter_says_it_is() -> None:
+    for record in network_records():
+        if record.settings["run"]["condition"] != "baseline":
+            continue
+        for side in SIDES:
+            layers = list(overlaps_of(record, side).values())
+            ratios = [layer.mean / layer.chance for layer in layers]
+            if record.settings["trained"]:  # about six times to three or four, beyond intervals
+                assert 5.5 < ratios[0] < 7 and 3 < ratios[-1] < 4
+                assert ratios == sorted(ratios, reverse=True)
+                assert layers[0].low / layers[0].chance > layers[-1].high / layers[-1].chance
+            else:  # the first stands out, the others are level
+                assert max(ratios[1:]) / min(ratios[1:]) < 1.2
+                assert ratios[0] > 1.15 * max(ratios[1:])
+
+
+def test_doses_that_change_places_show_nothing() -> None:
+    for target in ("test_error", "gap"):
+        for side in SIDES:
+            p, orders = generalization_by_dose(target, side=side)
+            assert orders == 6 and p > 0.1
 
 
 def test_the_mean_picture_is_what_the_chapter_says_it_is() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from convsim.evidence.statistics import (
     Correlation,
     best_test,
     distinct,
+    exchanged_groups,
     interval,
     interval_in_words,
     last_training,
@@ -170,3 +172,27 @@ def test_a_correlation_says_where_it_lies(low: float, high: float, expected: boo
     assert found.excludes_zero is expected
     assert str(found) == f"ρ = +0.12 [{low:+.2f} to {high:+.2f}], p = 0.012, n = 18"
     assert found.in_words == f"+0.12 [{low:+.2f} to {high:+.2f}]"
+
+
+def test_groups_change_places_as_wholes() -> None:
+    """Against a loop over all orders, with SciPy's coefficient."""
+    generator = np.random.default_rng(0)
+    groups = [n % 4 for n in range(12)]  # not one after the other
+    x = [group + 0.5 * generator.normal() for group in groups]
+    y = [group + 0.5 * generator.normal() for group in groups]
+    members = [[n for n in range(12) if n % 4 == group] for group in range(4)]
+
+    def rho(order: Sequence[int]) -> float:
+        left = [x[n] for group in members for n in group]
+        right = [y[n] for group in order for n in members[group]]
+        return abs(float(stats.spearmanr(left, right).statistic))
+
+    found = [rho(order) for order in itertools.permutations(range(4))]
+    expected = np.mean([value >= found[0] - 1e-12 for value in found])
+    assert exchanged_groups(x, y, groups) == (pytest.approx(expected), 24)
+    assert 1 / 24 <= expected < 0.5
+
+
+def test_groups_of_different_sizes_cannot_change_places() -> None:
+    with pytest.raises(ValueError, match=r"the groups have \[1, 2\] members; expected equally"):
+        exchanged_groups([1, 2, 3], [1, 2, 3], "aab")

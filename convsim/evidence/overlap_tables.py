@@ -19,6 +19,7 @@ from convsim.evidence.statistics import (
     UNDEFINED,
     Correlation,
     distinct,
+    exchanged_groups,
     less_group_means,
     mean_std,
     spearman,
@@ -133,16 +134,39 @@ def generalization(
     Raises:
         ValueError: for an unknown target, measure or side, or if nothing is recorded.
     """
-    pairs = [
+    dropouts, x, y = _doses(target, measure, side, folder)
+    if within:
+        x, y = (less_group_means(values, dropouts) for values in (x, y))
+    return spearman(x, y)
+
+
+def generalization_by_dose(
+    target: str = "test_error", *, side: str = "after", folder: Path = RESULTS
+) -> tuple[float, int]:
+    """The p of :func:`generalization` if only whole doses of dropout may change places.
+
+    Returns:
+        The p and the number of orders of the doses, as
+        :func:`convsim.evidence.statistics.exchanged_groups` has them.
+
+    Raises:
+        ValueError: as :func:`generalization`, or if the doses differ in their number of networks.
+    """
+    dropouts, x, y = _doses(target, "overlap", side, folder)
+    return exchanged_groups(x, y, dropouts)
+
+
+def _doses(
+    target: str, measure: str, side: str, folder: Path
+) -> tuple[list[float], list[float], list[float]]:
+    """Dropout, measure and target of the networks that define the measure."""
+    found = [
         (regularization_of(record)[0], value, target_of(record, target))
         for record in regularized_records(folder)
         if (value := last_measure(record, side, measure)) is not None
     ]
-    x, y = ([pair[column] for pair in pairs] for column in (1, 2))
-    if within:
-        dropouts = [dropout for dropout, _, _ in pairs]
-        x, y = (less_group_means(values, dropouts) for values in (x, y))
-    return spearman(x, y)
+    dropouts, x, y = ([row[column] for row in found] for column in (0, 1, 2))
+    return dropouts, x, y
 
 
 def _mean_std(values: Iterable[float | None], digits: int) -> str:

@@ -176,7 +176,7 @@ def exchanged_groups(
         ValueError: if the groups differ in size.
 
     Example:
-        >>> exchanged_groups([1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6], "aabbcc")  # 2 of 3!
+        >>> exchanged_groups([1, 1, 2, 2, 3, 3], [1, 1, 2, 2, 3, 3], "aabbcc")  # 2 of 3!
         (0.3333333333333333, 6)
     """
     members = {group: [i for i, g in enumerate(groups) if g == group] for group in groups}
