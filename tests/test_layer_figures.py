@@ -22,10 +22,18 @@ def folder(tmp_path: Path) -> Path:
                 "similarity": [1000.0 * (i + 1), 10.0, 0.12345678],
                 "normalized": [0.9, 0.8, 0.7 / times],
                 "kernel_cosine": [0.1, 0.1, 0.1],
+                "product": [1.0, 1.01, 1.02 * times],
+                "peak": [1.25, 2.5 * times, 4.0 + i],
+                "strangers": [0.9, 0.8, 0.75 / times] if i else [],
             }
             for i, name in enumerate(LAYERS)
         }
-        save(tmp_path, "descent", settings, {"steps": [0, 10, 20], "layers": layers})
+        bands = {
+            name: {"product": [1.0, 1.5], "peak": [2.0, 3.0 + i], "normalized": [0.3, 0.5]}
+            for i, name in enumerate(LAYERS)
+        }
+        metrics = {"steps": [0, 10, 20], "layers": layers, "bands": bands}
+        save(tmp_path, "descent", settings, metrics)
     # A narrower network is no CNN1.
     save(tmp_path, "descent", DescentSettings(width=4), {"steps": [0], "layers": {}})
     for settings in FLOOR:
@@ -75,6 +83,50 @@ def test_the_ends_of_the_descents_are_said(folder: Path) -> None:
     )
 
 
+def test_the_parts_of_the_ratio_are_drawn_beside_their_limits(folder: Path) -> None:
+    figure = layer_figures.parts_figure(folder=folder)
+    lines = {(line.name, line.yaxis): line for line in figure.data}
+    assert len(lines) == len(figure.data) == 4 * 3 + 1
+    shown = {key: list(line.y) for key, line in lines.items()}
+    assert shown["Algorithm 1", "y"] == [1.0, 1.01, 1.02]
+    assert shown["Algorithm 1", "y2"] == [1.25, 2.5, 5.0]
+    assert shown["scale-free", "y"] == [1.0, 1.01, 2.04]
+    assert shown["scale-free", "y2"] == [1.25, 5.0, 5.0]
+    assert shown["scale-free", "y3"] == [0.9, 0.8, 0.35]
+    assert shown["scale-free, with other layers", "y3"] == [0.9, 0.8, 0.375]
+    assert shown["random bands, mean of 2 draws", "y"] == [1.25] * 3
+    assert shown["random bands, mean of 2 draws", "y2"] == [3.0] * 3
+    assert shown["random bands, mean of 2 draws", "y3"] == [0.4] * 3
+    # 64 kernels of 3 × 3 taps: κ = 225 / 49, (64 - κ) / 63 and its κ-th part.
+    assert shown["proven limit", "y"] == [0.94299] * 3
+    assert shown["proven limit", "y2"] == [4.5918] * 3
+    assert shown["proven limit", "y3"] == [0.20536] * 3
+    assert all(tuple(line.x) == (0, 10, 20) for line in figure.data)
+    assert [line.name for line in figure.data if line.showlegend] == [
+        *("Algorithm 1", "scale-free", "scale-free, with other layers"),
+        *("random bands, mean of 2 draws", "proven limit"),
+    ]
+    styles = [(line.line.color, line.line.dash) for line in figure.data if line.showlegend]
+    assert styles == [
+        *((COLORS[0], "solid"), (COLORS[1], "solid"), (COLORS[1], "dot")),
+        *((COLORS[2], "dash"), ("gray", "dash")),
+    ]
+    assert all(line.legendgroup == line.name for line in figure.data)
+    assert figure.layout.yaxis.rangemode == figure.layout.yaxis3.rangemode == "tozero"
+    assert figure.layout.height == 640
+    assert [title.text for title in figure.layout.annotations] == [
+        *("numerator: ⟨A_i, A_j⟩", "denominator: ‖A_i‖²", "normalised similarity"),
+    ]
+    alt = figure.layout.meta["alt"]
+    assert alt.startswith("Numerator, denominator and normalised similarity of layer 2, at norms ")
+    assert "scale-free, with other layers: normalised similarity 0.9 to 0.375; random" in alt
+    assert alt.endswith("‖A_i‖² 4.59 to 4.59, normalised similarity 0.205 to 0.205.")
+    third = layer_figures.parts_figure(3, folder=folder)
+    assert (
+        list(third.data[1].y) == [1.25, 2.5, 6.0] and "of layer 3, at" in third.layout.meta["alt"]
+    )
+
+
 def test_falls_are_per_cent_of_the_white_value(folder: Path) -> None:
     figure = layer_figures.floor_figure(folder=folder)
     *measured, limit = figure.data
@@ -82,8 +134,8 @@ def test_falls_are_per_cent_of_the_white_value(folder: Path) -> None:
     assert list(measured[0].x) == list(limit.x) == [2, 9, 33]
     assert list(measured[0].y) == [40.0, 25.0, 0.001]  # what does not fall has no logarithm
     assert list(measured[2].y) == [40.0, 25.0, 0.001]
-    # 3 × 3 taps: at most 8 / (S - 1) of the white value, and no more than all of it.
-    assert list(limit.y) == [100.0, 100.0, 25.0]
+    # 3 × 3 taps: at most (225 / 49 - 1) / (S - 1) of the white value, and no more than all of it.
+    assert list(limit.y) == [100.0, 44.898, 11.224]
     assert [line.marker.symbol for line in measured] == list(SYMBOLS[:3])
     assert [line.line.color for line in measured] == list(COLORS[:3])
     assert limit.name == "no descent can do more" and limit.mode == "lines"
@@ -98,16 +150,17 @@ def test_falls_are_per_cent_of_the_white_value(folder: Path) -> None:
 
 
 def test_what_falls_below_the_limit_is_not_said_to_lie_above_it(folder: Path) -> None:
-    rows = [{"kernels": 33, "start": 9.0, "lowest": 7.4, "white": 10.0, "bound": 0.0}]
-    save(folder, "floor", FLOOR[1], {"rows": rows})  # 26 %, where 25 % are possible
+    rows = [{"kernels": 33, "start": 9.0, "lowest": 8.8, "white": 10.0, "bound": 0.0}]
+    save(folder, "floor", FLOOR[1], {"rows": rows})  # 12 %, where 11.2 % are possible
     alt = layer_figures.floor_figure(folder=folder).layout.meta["alt"]
-    assert "C = 4: 26 % for S = 33" in alt and "below the proven limit" not in alt
+    assert "C = 4: 12 % for S = 33" in alt and "below the proven limit" not in alt
 
 
 @pytest.mark.parametrize(
     ("show", "settings", "experiment"),
     [
         (layer_figures.layers_figure, DESCENT[1], "descent"),
+        (layer_figures.parts_figure, DESCENT[0], "descent"),
         (layer_figures.floor_figure, FLOOR[1], "floor"),
     ],
 )

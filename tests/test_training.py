@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
+import numpy as np
 import pytest
 import torch
+from scipy.signal import correlate
 from torch import nn
 
-from convsim import convolutional_similarity, model_similarity
+from convsim import convolutional_similarity, model_similarity, models
 from convsim.experiments import descent
-from convsim.experiments.record import read_records
+from convsim.experiments.cifar10 import TrainingSettings, initialise
+from convsim.experiments.record import matching_records, read_records
 from convsim.models import ShallowCNN, cnn1, cnn2
 from convsim.training import minimize_similarity
 
@@ -101,17 +105,73 @@ def test_descent_records_each_layer() -> None:
         assert layer["similarity"][-1] < layer["similarity"][0]
 
 
+def test_descent_records_the_two_parts_of_the_ratio() -> None:
+    """Against NumPy and SciPy, kernel by kernel, at the start and at the end."""
+    settings = descent.DescentSettings(width=4, iterations=10, scale_free=True)
+    torch.manual_seed(settings.seed)
+    model = models.build(settings.model, settings.width)
+    starts = [rows_of(block[0].weight) for block in model.blocks]
+    minimize_similarity(model, iterations=10, scale_free=True)
+    ends = [rows_of(block[0].weight) for block in model.blocks]
+    metrics = descent.measure_descent(settings)
+    for step, layers in ((0, starts), (-1, ends)):
+        for number, (layer, rows) in enumerate(
+            zip(metrics["layers"].values(), layers, strict=True)
+        ):
+            own = [np.linalg.norm(row) for row in rows]
+            products = [a @ b for a, b in combinations(rows, 2)]
+            assert layer["product"][step] == pytest.approx(np.mean(products), rel=1e-5)
+            assert layer["peak"][step] == pytest.approx(np.mean(np.square(own)), rel=1e-5)
+            # The first layer has three channels, and so no other of its shape.
+            others = [layers[i] for i in (1, 2, 3) if i != number] if number else []
+            strangers = [
+                a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+                for other in others
+                for a in rows
+                for b in other
+            ]
+            assert layer["strangers"][step:][:1] == pytest.approx(
+                [np.mean(strangers)] if others else [], rel=1e-5
+            )
+
+
+def rows_of(weight: torch.Tensor) -> list[np.ndarray]:
+    """A_i of each kernel at norm 1, flat, SciPy correlating channel by channel."""
+    kernels = weight.detach().double().numpy()
+    return [
+        sum(correlate(channel, channel) for channel in kernel).ravel() / (kernel**2).sum()
+        for kernel in kernels
+    ]
+
+
+def test_the_control_of_a_descent_is_the_condition_of_that_name() -> None:
+    settings = descent.DescentSettings(width=8, iterations=0)
+    bands = descent.measure_descent(settings)["bands"]
+    model, _ = initialise(TrainingSettings("random-bands", width=8), "cpu")
+    for (name, of_layer), block in zip(bands.items(), model.blocks, strict=True):
+        rows = rows_of(block[0].weight)
+        assert {len(values) for values in of_layer.values()} == {descent.BAND_DRAWS}, name
+        assert of_layer["peak"][0] == pytest.approx(np.mean([row @ row for row in rows]), rel=1e-5)
+        assert len(set(of_layer["peak"])) == descent.BAND_DRAWS
+
+
+def test_no_kernel_that_climbs_is_sharper_than_the_proven_peak() -> None:
+    settings = replace(descent.FLOOR[1], widths=(2,), starts=1, iterations=1)
+    metrics = descent.measure_floor(settings)
+    assert metrics["peak"] == pytest.approx(225 / 49)
+    assert len(metrics["peaks_found"]) == descent.ASCENTS
+    assert max(metrics["peaks_found"]) == pytest.approx(metrics["peak"], rel=1e-9)
+    assert min(metrics["peaks_found"]) > 2  # nobody stays where he started
+
+
 def test_no_descent_goes_below_the_proven_bound() -> None:
     settings = replace(descent.FLOOR[0], widths=(2, 10, 12), starts=1, iterations=60)
-    for row in descent.measure_floor(settings)["rows"]:
+    rows = descent.measure_floor(settings)["rows"]
+    for row in rows:
         assert row["bound"] <= row["lowest"] < row["start"]
-    # Equality needs circular kernels; the bound itself must hold for any norms.
-    torch.manual_seed(0)
-    for _ in range(50):
-        weight = torch.randn(12, 2, 3, 3).double() * torch.rand(12, 1, 1, 1)
-        norms = weight.flatten(1).square().sum(1)
-        bound = (norms.sum() ** 2 - 9 * norms.square().sum()) / 2
-        assert convolutional_similarity(weight) >= bound
+    assert [row["bound"] for row in rows] == pytest.approx(
+        [0, 5 * (10 - 225 / 49), 6 * (12 - 225 / 49)]
+    )
 
 
 def test_the_books_records_say_what_the_chapter_says() -> None:
@@ -128,3 +188,18 @@ def test_the_books_records_say_what_the_chapter_says() -> None:
             assert row["bound"] <= row["lowest"]
             if row["kernels"] >= 64:
                 assert row["lowest"] > 0.99 * row["white"]
+        assert max(record.metrics["peaks_found"]) == pytest.approx(225 / 49, rel=1e-5)
+
+
+def test_the_books_scale_free_descent_is_narrow_rather_than_coordinated() -> None:
+    (record,) = matching_records("descent", scale_free=True)
+    for name, layer in record.metrics["layers"].items():
+        bands = record.metrics["bands"][name]
+        start, end, by_chance = layer["normalized"][0], layer["normalized"][-1], bands["normalized"]
+        assert 0.95 < layer["product"][-1] < 1.05  # "the numerator stays"
+        assert layer["peak"][-1] > 4 > 3 > max(bands["peak"])  # "narrower than chance"
+        assert all(abs(product - 1) < 0.05 for product in bands["product"])
+        if layer["strangers"]:
+            assert all(0.8 < (start - chance) / (start - end) < 0.9 for chance in by_chance)
+            assert (layer["strangers"][-1] - end) / (start - end) < 0.02  # "hundredths"
+            assert layer["strangers"][-1] < 0.27

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import plotly.graph_objects as go
@@ -15,11 +16,14 @@ from convsim.experiments.descent import (
     DescentSettings,
     FloorMetrics,
     FloorSettings,
+    LayerDescent,
 )
 from convsim.experiments.record import RESULTS, Record, read_record, record_path
 from convsim.figures import COLORS, SYMBOLS, finish, rounded, stacked
+from convsim.floor import spectral_peak
 
 PANELS = ("weight norm", "L_CS", "normalised similarity")
+PARTS = ("numerator: ⟨A_i, A_j⟩", "denominator: ‖A_i‖²", "normalised similarity")
 
 
 def layers_figure(*, folder: Path = RESULTS) -> go.Figure:
@@ -62,6 +66,53 @@ def layers_figure(*, folder: Path = RESULTS) -> go.Figure:
     return finish(figure, height=640, alt=alt + "; ".join(said) + ".")
 
 
+def parts_figure(number: int = 2, *, folder: Path = RESULTS) -> go.Figure:
+    """One layer of CNN1 along both descents: the ratio's two parts, and random bands beside them.
+
+    Args:
+        number: of the layer, 2 to 4: the first has no other of its shape.
+        folder: where the records lie.
+
+    Raises:
+        ValueError: if one of the two descents is not recorded.
+    """
+    figure = stacked(list(PARTS))
+    records: list[Record[DescentMetrics]] = _recorded("descent", DESCENT, folder)
+    name = list(records[0].metrics["layers"])[number - 1]
+    algorithm_1, free = (record.metrics["layers"][name] for record in records)
+    steps, bands = records[0].metrics["steps"], records[0].metrics["bands"][name]
+    draws = len(bands["peak"])
+    means = (fmean(bands["product"]), fmean(bands["peak"]), fmean(bands["normalized"]))
+    peak, kernels = spectral_peak((3, 3)), records[0].settings["width"]
+    fall = (kernels - peak) / (kernels - 1)
+    lines: list[tuple[str, str, str, tuple[Sequence[float], ...]]] = [
+        ("Algorithm 1", COLORS[0], "solid", _parts(algorithm_1)),
+        ("scale-free", COLORS[1], "solid", _parts(free)),
+        ("scale-free, with other layers", COLORS[1], "dot", ((), (), free["strangers"])),
+        (f"random bands, mean of {draws} draws", COLORS[2], "dash", _level(means, steps)),
+        ("proven limit", "gray", "dash", _level((fall, peak, fall / peak), steps)),
+    ]
+    said = []
+    for title, color, dash, curves in lines:
+        shown = [(panel, curve) for panel, curve in zip(PARTS, curves, strict=True) if curve]
+        ends = (f"{panel} {curve[0]:.3g} to {curve[-1]:.3g}" for panel, curve in shown)
+        said.append(f"{title}: {', '.join(ends)}")
+        for panel, curve in shown:
+            figure.add_scatter(
+                x=steps,
+                y=rounded(curve),
+                name=title,
+                legendgroup=title,
+                showlegend=panel == shown[0][0],
+                line={"color": color, "dash": dash},
+                row=PARTS.index(panel) + 1,
+                col=1,
+            )
+    figure.update_yaxes(rangemode="tozero")
+    alt = f"Numerator, denominator and normalised similarity of layer {number}, at norms of 1. "
+    return finish(figure, height=640, alt=alt + "; ".join(said) + ".")
+
+
 def floor_figure(*, folder: Path = RESULTS) -> go.Figure:
     """How far L_CS falls at fixed norms, against the number of kernels, with the proven limit.
 
@@ -71,12 +122,12 @@ def floor_figure(*, folder: Path = RESULTS) -> go.Figure:
     figure = go.Figure()
     records: list[Record[FloorMetrics]] = _recorded("floor", FLOOR, folder)
     said = []
-    taps = records[0].settings["size"] ** 2
+    peak = spectral_peak([records[0].settings["size"]] * 2)
     below = True
     for number, record in enumerate(records):
         rows = record.metrics["rows"]
         falls = [max(100 * (1 - row["lowest"] / row["white"]), 1e-3) for row in rows]
-        limits = [_most(row["kernels"], taps) for row in rows]
+        limits = [_most(row["kernels"], peak) for row in rows]
         # Beyond rounding: two kernels can fall all the way, and do.
         below &= all(fall <= most + 1e-9 for fall, most in zip(falls, limits, strict=True))
         channels = record.settings["channels"]
@@ -95,7 +146,7 @@ def floor_figure(*, folder: Path = RESULTS) -> go.Figure:
     widths = [row["kernels"] for row in records[0].metrics["rows"]]
     figure.add_scatter(
         x=widths,
-        y=rounded([_most(width, taps) for width in widths]),
+        y=rounded([_most(width, peak) for width in widths]),
         name="no descent can do more",
         mode="lines",
         line={"color": "gray", "dash": "dash"},
@@ -110,9 +161,17 @@ def floor_figure(*, folder: Path = RESULTS) -> go.Figure:
     )
 
 
-def _most(kernels: int, taps: int) -> float:
+def _parts(layer: LayerDescent) -> tuple[list[float], ...]:
+    return layer["product"], layer["peak"], layer["normalized"]
+
+
+def _level(values: Sequence[float], steps: Sequence[int]) -> tuple[list[float], ...]:
+    return tuple([value] * len(steps) for value in values)
+
+
+def _most(kernels: int, peak: float) -> float:
     """The proven limit: no L_CS at fixed norms lies further below the white value, in per cent."""
-    return min(100.0, 100 * (taps - 1) / (kernels - 1))
+    return min(100.0, 100 * (peak - 1) / (kernels - 1))
 
 
 def _recorded(
