@@ -24,11 +24,14 @@ class MapCosines(NamedTuple):
         per_image: mean |cos| over the pairs of maps of one image.
         expected: the same with each map taken over all images and positions as one vector, which
             is the cosine of the expected maps, in the sense of their inner products' mean.
+        correlation: the same with each map less its mean over all images and positions; a map
+            that is constant counts as zero.
         dead: maps that are zero, over all images.
     """
 
     per_image: float | None
     expected: float | None
+    correlation: float | None
     dead: int | None
 
 
@@ -46,15 +49,15 @@ def feature_map_cosines(
         images: a batch that the model accepts.
 
     Returns:
-        One triple a layer; all None for a layer not called.
+        One reading a layer; all None for a layer not called.
 
     Raises:
         ValueError: if the model refuses the images or a layer's output is not finite.
 
     Example:
-        >>> layer = nn.Conv2d(1, 2, 1, bias=False)  # two multiples of the image
+        >>> layer = nn.Conv2d(1, 2, 1, bias=False)  # two multiples of a constant image
         >>> feature_map_cosines(layer, {"": layer}, torch.ones(1, 1, 4, 4))
-        [MapCosines(per_image=1.0, expected=1.0, dead=0)]
+        [MapCosines(per_image=1.0, expected=1.0, correlation=None, dead=0)]
     """
     calls: list[list[MapCosines]] = [[] for _ in layers]
     faults: list[str] = []
@@ -68,10 +71,7 @@ def feature_map_cosines(
             except ValueError as error:
                 faults.append(str(error))
             else:
-                maps = batch.flatten(2)
-                per_image, dead = mean_absolute_cosine(maps)
-                expected, _ = mean_absolute_cosine(maps.transpose(0, 1).flatten(1)[None])
-                calls[index].append(MapCosines(per_image, expected, dead))
+                calls[index].append(map_cosines(batch.flatten(2)))
 
         return hook
 
@@ -94,6 +94,28 @@ def feature_map_cosines(
     if faults:
         raise ValueError(faults[0])
     return [_average(of_layer) for of_layer in calls]
+
+
+def map_cosines(maps: Tensor) -> MapCosines:
+    """How alike the maps of some images are.
+
+    Args:
+        maps: ``(B, S, D)``: S maps of B images, of D positions.
+    """
+    per_image, dead = mean_absolute_cosine(maps)
+    exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
+    rows = exact.transpose(0, 1).flatten(1)
+    means = rows.mean(1, keepdim=True)
+    centred = rows - means
+    # What rounding leaves of a constant map has no direction.
+    rounding = 4 * torch.finfo(rows.dtype).eps * means.abs()
+    centred = centred.masked_fill((centred.abs() <= rounding).all(1, keepdim=True), 0)
+    return MapCosines(
+        per_image,
+        mean_absolute_cosine(rows[None])[0],
+        mean_absolute_cosine(centred[None])[0],
+        dead,
+    )
 
 
 def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
@@ -132,6 +154,7 @@ def _average(calls: list[MapCosines]) -> MapCosines:
     return MapCosines(
         mean([call.per_image for call in calls]),
         mean([call.expected for call in calls]),
+        mean([call.correlation for call in calls]),
         sum(call.dead or 0 for call in calls) if calls else None,
     )
 

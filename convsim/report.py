@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +13,7 @@ from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
 from convsim.floor import floor_share
 from convsim.layers import class_name, current_weight, with_torchscript
+from convsim.report_table import layer_table
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
 
@@ -39,6 +39,7 @@ class LayerReport:
         dead_kernels: kernels that are zero, which have no cosine.
         feature_map_cosine: mean absolute cosine of pairs of an image's feature maps.
         expected_cosine: the same with each map taken over all images and positions at once.
+        correlation: the same again, each map less its mean, as batch normalisation passes it on.
         dead_feature_maps: feature maps that are zero, over all images and calls.
     """
 
@@ -55,6 +56,7 @@ class LayerReport:
     dead_kernels: int
     feature_map_cosine: float | None = None
     expected_cosine: float | None = None
+    correlation: float | None = None
     dead_feature_maps: int | None = None
 
     def __repr__(self) -> str:
@@ -64,7 +66,7 @@ class LayerReport:
         return self._table()._repr_html_()
 
     def _table(self) -> Table:
-        return _table((self,), "One convolutional layer", _source((self,)))
+        return layer_table((self,), "One convolutional layer")
 
 
 @dataclass(frozen=True, repr=False)
@@ -111,8 +113,7 @@ class RedundancyReport:
         caption = f"{self.model}: {count} convolutional layer{'s' if count > 1 else ''}"
         if self.images is not None:
             caption += f", images of shape {self.images}"
-        source = " ".join(filter(None, (_source(self.layers), self.note)))
-        return _table(self.layers, caption, source, total=self.total_similarity)
+        return layer_table(self.layers, caption, self.note, total=self.total_similarity)
 
 
 def redundancy_report(model: nn.Module, images: Tensor | None = None) -> RedundancyReport:
@@ -171,6 +172,7 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
             layer,
             feature_map_cosine=found.per_image,
             expected_cosine=found.expected,
+            correlation=found.correlation,
             dead_feature_maps=found.dead,
         )
         for layer, found in zip(layers, measured, strict=True)
@@ -233,63 +235,3 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         kernel_cosine=mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
         dead_kernels=int((~alive).sum()),
     )
-
-
-def _table(
-    layers: Sequence[LayerReport], caption: str, source: str, *, total: float | None = None
-) -> Table:
-    with_images = any(layer.dead_feature_maps is not None for layer in layers)
-    columns = [
-        *(("", "layer"), ("", "S"), ("", "C"), ("", "size")),
-        *(("", "‖weight‖"), ("", "L_CS"), ("", "floor"), ("", "normalised")),
-        *(("kernels", "|cos|"), ("kernels", "dead")),
-    ]
-    if with_images:
-        columns += [("feature maps", name) for name in ("|cos|", "expected", "dead")]
-    rows = []
-    for layer in layers:
-        grouped = layer.groups is not None and layer.groups > 1
-        rows.append(
-            (
-                layer.name or "(the model)",
-                str(layer.kernels),
-                f"{layer.channels}, {layer.groups} groups" if grouped else str(layer.channels),
-                " × ".join(map(str, layer.kernel_size)),
-                _number(layer.weight_norm, ".4g"),
-                _number(layer.similarity, ".4g"),
-                _number(layer.floor, ".1%"),
-                _number(layer.normalized_similarity, ".4f"),
-                _number(layer.kernel_cosine, ".4f"),
-                str(layer.dead_kernels),
-                _number(layer.feature_map_cosine, ".4f"),
-                _number(layer.expected_cosine, ".4f"),
-                _number(layer.dead_feature_maps, "d"),
-            )[: len(columns)]
-        )
-    if total is not None:
-        rows.append(("total", *[""] * 4, _number(total, ".4g"), *[""] * (len(columns) - 6)))
-    return Table(tuple(columns), tuple(rows), caption, source)
-
-
-def _source(layers: Sequence[LayerReport]) -> str:
-    """What the columns are, and why some cells are empty."""
-    words = [
-        "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); floor: the share of it "
-        "that no kernels of these norms can be without, – if none is proven; normalised: its "
-        "scale-free mean over pairs of kernels; |cos|: mean over pairs, dead ones left out"
-    ]
-    if any(layer.dead_feature_maps is not None for layer in layers):
-        words.append("expected: |cos| of maps over all images and positions at once")
-    words.append("–: undefined.")
-    if any(math.prod(layer.kernel_size) == 1 for layer in layers):
-        words.append(
-            "For 1 × 1 kernels L_CS is a matter of norms alone, and the normalised form is 1, "
-            "whatever the weights, and says nothing: "
-            "compare |cos| of the kernels, which is that of their maps if the input is white, and "
-            "measure the maps themselves with images."
-        )
-    return "; ".join(words).replace(".; ", ". ")
-
-
-def _number(value: float | None, form: str) -> str:
-    return "–" if value is None else format(value, form)

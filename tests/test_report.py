@@ -173,6 +173,36 @@ def test_half_precision(dtype: torch.dtype) -> None:
     assert layer.feature_map_cosine == pytest.approx(np.mean(maps), rel=1e-5)
 
 
+ONES = torch.ones(2, 1, 4, 4)
+
+
+def dead_kernel() -> nn.Module:
+    conv = nn.Conv2d(1, 3, 2, bias=False)
+    with torch.no_grad():
+        conv.weight[1] = 0
+    return conv
+
+
+def test_centred_maps_are_compared_as_numpy_compares_them() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(2, 4, 3)
+    with torch.no_grad():
+        conv.bias += 5  # it makes all maps alike, until their means are gone
+    batch = torch.rand(3, 2, 8, 8)
+    (layer,) = redundancy_report(conv, batch).layers
+    rows = conv(batch).detach().double().permute(1, 0, 2, 3).flatten(1).numpy()
+    expected = np.abs(np.corrcoef(rows))[np.triu_indices(4, 1)].mean()
+    assert layer.correlation == pytest.approx(expected, rel=1e-4)
+    assert layer.expected_cosine == pytest.approx(mean_cosine(rows), rel=1e-4)
+    assert layer.expected_cosine > 0.9 > layer.correlation
+
+
+def test_maps_that_are_constant_have_no_correlation() -> None:
+    conv = nn.Conv2d(1, 2, 1)
+    (layer,) = redundancy_report(conv, 0.1 * ONES).layers
+    assert layer.expected_cosine == pytest.approx(1.0) and layer.correlation is None
+
+
 def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
     report = redundancy_report(net, torch.rand(3, 2, 9, 8))
     text = repr(report)
@@ -182,7 +212,8 @@ def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
         *("layer", "S", "C", "size", "‖weight‖", "L_CS", "floor", "normalised"),
     ]
     assert lines[3].startswith("grouped  6  2, 2 groups  3 × 2  ")
-    assert lines[4].split()[-6:] == ["–", "–", "0", "–", "–", "0"]
+    assert lines[4].split()[-6:] == ["–"] * 6
+    assert "dead" not in lines[1] and "dead" in repr(redundancy_report(dead_kernel(), ONES))
     assert lines[-2].split() == ["total", f"{report.total_similarity:.4g}"]
     starts = {line.index(cell) for line, cell in zip(lines[1:4], ["C", "2 ", "2, 2"], strict=True)}
     assert len(starts) == 1, "columns stand below their headings"
