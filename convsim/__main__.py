@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from convsim.experiments import descent, overlap, pairs, plan, runner
+from convsim.experiments import descent, maps, overlap, pairs, plan, runner
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import DATA_SETS, source_of
@@ -173,6 +173,29 @@ def run_overlap(
         tasks = overlap.tasks(overlap.plan(results, data=source_of(data, data_dir)))
         runner.run(tasks, machine, jobs=jobs, cluster=cluster)
         _echo(runner.standing(tasks, results))
+
+
+@running.command("maps")
+def run_maps(
+    data: Data = PLANNED_ON,
+    data_dir: DataDir = None,
+    device: Device = None,
+    jobs: Jobs = 1,
+    results: Results = RESULTS,
+) -> None:
+    """How alike the feature maps of the kept networks are, raw and centred."""
+    with _told():
+        machine = _machine(data_dir, device, results, jobs)
+        tasks = maps.tasks(maps.plan(results, data=source_of(data, data_dir)))
+        runner.run(tasks, machine, jobs=jobs)
+        _echo(runner.standing(tasks, results))
+
+
+@listing.command("maps")
+def list_maps(results: Results = RESULTS) -> None:
+    """How alike the feature maps of the kept networks are, raw and centred."""
+    with _told():
+        _echo(runner.standing(maps.tasks(maps.plan(results)), results))
 
 
 @listing.command("overlap")

@@ -23,6 +23,7 @@ EXPERIMENTS = {
     "table5": "CNN1 trained in several ways (training, scale or similarity)",
     "table5choice": "The numbers that some of these trainings need (scale or similarity)",
     "trainingbenchmark": "What a step of training costs (training)",
+    "maps": "Feature maps of trained networks, raw and centred (scale or similarity)",
     "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
     "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",
     "overlapbenchmark": "What the neighbourhoods cost (neighbourhoods)",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convsim.data import Images, spread
-from convsim.feature_maps import feature_map_cosines
+from convsim.feature_maps import MapCosines, feature_map_cosines
 from convsim.layers import convolutional_layers
 
 NON_LINEARITIES = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU)
@@ -19,7 +19,12 @@ SIDES = ("before", "after")
 
 
 def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, float | None]:
-    """Mean absolute cosine of the feature maps K ⋆ X of each layer, on some test images.
+    """Mean absolute cosine of the feature maps of an image, layer by layer: :func:`map_cosines`."""
+    return {name: found.per_image for name, found in map_cosines(model, test, count).items()}
+
+
+def map_cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, MapCosines]:
+    """How alike the feature maps K ⋆ X of each layer are, on some test images.
 
     The biases are left out, as in the identity: batch normalisation subtracts them again. It uses
     the statistics of these images, so that a network without training can be measured, too.
@@ -32,8 +37,7 @@ def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, 
                 layer.bias.zero_()
     model = with_statistics_of(model, images)
     layers = dict(convolutional_layers(model))
-    measured = feature_map_cosines(model, layers, images)
-    return {name: found.per_image for name, found in zip(layers, measured, strict=True)}
+    return dict(zip(layers, feature_map_cosines(model, layers, images), strict=True))
 
 
 def with_statistics_of(model: nn.Module, images: Tensor) -> nn.Module:
