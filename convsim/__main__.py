@@ -177,6 +177,7 @@ def run_overlap(
 
 @running.command("maps")
 def run_maps(
+    context: typer.Context,
     data: Data = PLANNED_ON,
     data_dir: DataDir = None,
     device: Device = None,
@@ -185,7 +186,7 @@ def run_maps(
 ) -> None:
     """How alike the feature maps of the kept networks are, raw and centred."""
     with _told():
-        machine = _machine(data_dir, device, results, jobs)
+        machine = _machine(context, data_dir, device, results, jobs)
         tasks = maps.tasks(maps.plan(results, data=source_of(data, data_dir)))
         runner.run(tasks, machine, jobs=jobs)
         _echo(runner.standing(tasks, results))
@@ -195,6 +196,7 @@ def run_maps(
 def list_maps(results: Results = RESULTS) -> None:
     """How alike the feature maps of the kept networks are, raw and centred."""
     with _told():
+        _look_into(results)
         _echo(runner.standing(maps.tasks(maps.plan(results)), results))
 
 
