@@ -52,7 +52,7 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-slider", "feature_map_similarity"),
     slowest=slowest,
-    pictures=3,
+    pictures=4,
     widest=lambda: [
         SimilarityExplorer(),
         SimilarityExplorer(kernel_1=[-0.99] * 16, kernel_2=[0.5] * 16),
@@ -101,10 +101,11 @@ def test_a_slider_moves_numbers_and_picture(page: Page, tmp_path: Path) -> None:
     expected = explorer.readouts()
     for name in ("kernel_similarity", "feature_map_similarity", "lag_0", "other_lags"):
         assert readout(page, name) == pytest.approx(expected[name], abs=1e-9)
-    signal, maps, lags = (chart.inner_html() for chart in page.locator(".convsim-chart").all())
-    assert signal == pictures[0]
-    assert maps != pictures[1]
-    assert lags != pictures[2]
+    norms, signal, maps, lags = (c.inner_html() for c in page.locator(".convsim-chart").all())
+    assert norms != pictures[0]
+    assert signal == pictures[1]
+    assert maps != pictures[2]
+    assert lags != pictures[3]
 
     slider.focus()
     page.keyboard.press("ArrowUp")

@@ -126,7 +126,16 @@ function descentPanel(view) {
     (value) => change({ learning_rate: value }));
   const run = button("Run", () => (frame ? halt("Stopped.") : start()));
   const message = h("p", { class: "convsim-note", role: "status" });
-  let frame = 0;
+  let frame = 0, stepping = false;
+
+  /** What moves the kernels in here is the descent, not the reader.
+   * @param {() => string} step */
+  function stepped(step) {
+    stepping = true;
+    const said = step();
+    stepping = false;
+    return said;
+  }
 
   /** @param {string} text */
   function halt(text) {
@@ -142,12 +151,12 @@ function descentPanel(view) {
     if (typeof descent === "string") return halt(descent);
     const tick = () => {
       if (descent.interrupted()) return halt("Stopped: the kernels were set by other means.");
-      const end = descent.advance(2);
+      const end = stepped(() => descent.advance(2));
       if (end) return halt(end);
       message.textContent = descent.progress();
       frame = requestAnimationFrame(tick);
     };
-    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return halt(descent.advance(3000));
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return halt(stepped(() => descent.advance(3000)));
     run.textContent = "Stop";
     message.setAttribute("aria-live", "off"); // sixty announcements a second help nobody
     frame = requestAnimationFrame(tick);
@@ -155,10 +164,10 @@ function descentPanel(view) {
 
   const nodes = [
     h("div", { class: "convsim-row convsim-descent", role: "group", "aria-label": "Gradient descent" },
-      field("Descend on", loss), field("Step size", rate), button("One step", () => halt(oneStep(view))), run),
+      field("Descend on", loss), field("Step size", rate), button("One step", () => halt(stepped(() => oneStep(view)))), run),
     message,
   ];
   /** @param {PairState} s */
   const draw = (s) => { loss.value = s.loss; follow(rate, s.learning_rate); };
-  return { nodes, draw, halt };
+  return { nodes, draw, halt, stepping: () => stepping };
 }

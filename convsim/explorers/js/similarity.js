@@ -67,11 +67,13 @@ function similarityView(view) {
   const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
   const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
   const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw), lags = new Chart(190, view.draw);
+  const phase = phasePortrait(view.draw);
 
   /** @param {States["similarity"]} s */
   function draw(s) {
     const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s), last = f1.w - 1;
     pair.draw(s);
+    phase.draw(descent.stepping(), s.kernel_1, s.kernel_2);
     input.value = s.input;
     seedField.hidden = s.input !== "noise";
     follow(seed, s.seed);
@@ -98,6 +100,7 @@ function similarityView(view) {
     kernelButtons(view, pair),
     ...descent.nodes,
     panel.node,
+    phase.node,
     figure(signal.svg, key("convsim-bg-text", "input X")),
     figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
     figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:",
@@ -105,7 +108,7 @@ function similarityView(view) {
       key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
     panel.sum,
   ];
-  const stop = () => { descent.halt(""); [signal, maps, lags].forEach((c) => c.stop()); };
+  const stop = () => { descent.halt(""); [signal, maps, lags, phase].forEach((c) => c.stop()); };
   return { nodes, draw, stop, reset: () => descent.halt("") };
 }
 
