@@ -12,6 +12,7 @@ import pytest
 
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.descent import DescentSettings, FloorSettings
+from convsim.experiments.maps import MapSettings
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.pairs import PairSettings
 from convsim.experiments.record import RESULTS, added, read_record, record_path, restored, stored
@@ -23,6 +24,7 @@ KINDS: dict[str, type] = {
     "floor": FloorSettings,
     "table5": TrainingSettings,
     "table5choice": ChoiceSettings,
+    "maps": MapSettings,
     "overlap": OverlapSettings,
     "overlapregularized": RegularizedSettings,
 }
