@@ -140,21 +140,25 @@ def test_controls_are_means_of_the_deeper_layers(folder: Path) -> None:
     # Norms of the layers: 2, 4, 6, 8 over the epoch; similarities 0.2, 0.4, 0.6, 0.8 likewise.
     assert rows["scale"] == (
         *("scale", "30.00", "74.80"),
-        *(f"{np.sqrt(120):.2f}", f"{np.sqrt(120) / 3:.2f}"),
-        *(f"{0.6 / 3:.2f}", "0.20", "0.30", "1"),
+        *(f"{np.sqrt(120):.2f}", f"{np.sqrt(120) / 3:.2f}", "1"),
     )
     assert rows["baseline"][1] == "30.00 ± 0.00"
-    names = [" ".join(column).strip() for column in table.columns]
-    assert names == [
+    assert [" ".join(column).strip() for column in table.columns] == [
         *("condition", "accuracy, % training", "accuracy, % test, best"),
-        *("weight norm epoch 1", "weight norm last epoch"),
-        "normalised similarity last epoch",
-        *("feature maps, |cos| before", "feature maps, |cos| after", "n"),
+        *("weight norm epoch 1", "weight norm last epoch", "n"),
     ]
     assert "Not recorded: scale-free, both, decay" in table.source
-    assert table.caption == (
-        "CNN1 under every condition; similarity and |cos| are means of layers 2 to 4."
+    assert table.caption == "CNN1 under every condition."
+    maps = training_tables.maps_table(folder=folder)
+    assert {row[0]: row for row in maps.rows}["scale"] == (
+        *("scale", f"{0.6 / 3:.2f}", "0.20", "0.30", "1"),
     )
+    assert [" ".join(column).strip() for column in maps.columns] == [
+        *("condition", "kernels, normalised last epoch"),
+        *("feature maps, |cos| before", "feature maps, |cos| after", "n"),
+    ]
+    assert maps.source == table.source
+    assert maps.caption == "CNN1 under every condition; means of layers 2 to 4."
 
 
 def test_a_table_without_gaps_mentions_none(folder: Path) -> None:
@@ -168,8 +172,8 @@ def test_layers_whose_maps_are_dead_have_no_cosine(tmp_path: Path) -> None:
     dead = dict.fromkeys(LAYERS)
     half = dict(zip(LAYERS, (0.9, 0.1, None, 0.5), strict=True))
     save_training(tmp_path, BASELINE, 70.0, cosine_before=dead, cosine_after=half)
-    (row,) = training_tables.control_table(folder=tmp_path).rows
-    assert row[6:8] == ("undefined", "0.30")
+    (row,) = training_tables.maps_table(folder=tmp_path).rows
+    assert row[2:4] == ("undefined", "0.30")
 
 
 def test_the_sweep_that_says_most_is_chosen(folder: Path) -> None:

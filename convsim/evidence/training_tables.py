@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import fmean
@@ -157,34 +157,44 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
 
 
 def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
-    """Every recorded condition: accuracies, weight norm, normalised similarity, feature maps."""
+    """Every recorded condition: accuracies, and the weight norm along the training."""
+    measures = {
+        ("accuracy, %", "training"): last_training,
+        ("accuracy, %", "test, best"): best_test,
+        ("weight norm", "epoch 1"): lambda run: _norm(run, 0),
+        ("weight norm", "last epoch"): lambda run: _norm(run, -1),
+    }
+    return _condition_table(measures, "", width, folder)
+
+
+def maps_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
+    """Every recorded condition: normalised similarity after training, feature maps' cosines."""
+    measures = {
+        ("kernels, normalised", "last epoch"): lambda run: _deep(
+            values[-1] for values in run.metrics["epochs"]["normalized"].values()
+        ),
+        ("feature maps, |cos|", "before"): lambda run: _deep(run.metrics["cosine_before"].values()),
+        ("feature maps, |cos|", "after"): lambda run: _deep(run.metrics["cosine_after"].values()),
+    }
+    return _condition_table(measures, "; means of layers 2 to 4", width, folder)
+
+
+def _condition_table(
+    measures: Mapping[tuple[str, str], Callable[[Training], float | None]],
+    said: str,
+    width: int,
+    folder: Path,
+) -> Table:
     records = sweep_of_width(width, folder)
     runs = {condition: runs_of(records, condition, width) for condition in CONDITIONS}
-    measures = (
-        last_training,
-        best_test,
-        lambda run: _norm(run, 0),
-        lambda run: _norm(run, -1),
-        lambda run: _deep(values[-1] for values in run.metrics["epochs"]["normalized"].values()),
-        lambda run: _deep(run.metrics["cosine_before"].values()),
-        lambda run: _deep(run.metrics["cosine_after"].values()),
-    )
     return Table(
-        columns=(
-            ("", "condition"),
-            *(("accuracy, %", "training"), ("accuracy, %", "test, best")),
-            *(("weight norm", "epoch 1"), ("weight norm", "last epoch")),
-            ("normalised similarity", "last epoch"),
-            *(("feature maps, |cos|", "before"), ("feature maps, |cos|", "after")),
-            ("", "n"),
-        ),
+        columns=(("", "condition"), *measures, ("", "n")),
         rows=tuple(
-            (condition, *(_over_seeds(some, measure) for measure in measures), str(len(some)))
-            for condition, some in runs.items()
+            (name, *(_over_seeds(some, each) for each in measures.values()), str(len(some)))
+            for name, some in runs.items()
             if some
         ),
-        caption=f"{named(width, records)} under every condition; similarity and "
-        "|cos| are means of layers 2 to 4.",
+        caption=f"{named(width, records)} under every condition{said}.",
         source=provenance(records) + _not_recorded([name for name in runs if not runs[name]]),
     )
 
