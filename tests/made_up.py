@@ -49,7 +49,15 @@ def save_pairs(folder: Path, table: str, **changes: Any) -> None:
         metrics = {
             "reduced_percent": 70.0 + n,
             "decrease_percent": summary(80 + n, 10 + n),
-            "increase_percent": summary(0.0, median=100.0 + n),
+            "increase_percent": summary(12345.6, 600.0, median=100.0 + n),
+            "increase_tail": {
+                "rank": [1, 3, 30],
+                "increase_percent": [1e6, 1e4, 20.0 + n],
+                "block_means": [5.0 + n, None, 1234567.0],
+                "index": 0.5 + n / 100,
+                "standard_error": 0.1,
+                "largest": 7,
+            },
             "correlation": summary(0.5 + n / 100, 0.25 + n / 100),
             "cosine_before": summary(0.6 + n / 100, 0.1),
             "cosine_after": summary(0.3 + n / 100, 0.2),
@@ -58,12 +66,19 @@ def save_pairs(folder: Path, table: str, **changes: Any) -> None:
             "smaller_norm_after": summary(0.0, median=0.5 + n),
             "larger_norm_before": summary(0.0, median=7.0 + n),
             "larger_norm_after": summary(0.0, median=2.0 + n),
+            "dead_percent": 50.0 + n,
+            "dead_smaller_percent": 60.0 + n,
+            "cosine_after_dead": summary(0.2 + n / 100, 0.1),
+            "cosine_after_live": summary(0.1 + n / 100, 0.05),
+            "drift_percent": summary(0.0, median=3.0 + n),
+            "paths": [[[2.0, 1.0], [1.9, 0.5], [1.8, 0.1]], [[1.0, 2.0], [0.9, 1.5], [0.8, 0.7]]],
             "diverged": n,
             "curve": {
                 "step": [0, 5, 10],
                 "loss": [1.0, 0.5, 0.0],
                 "similarity": [1.0, 0.25 + n / 100, 1e-20],
                 "cosine": [0.6 + n / 100, 0.4, 0.3 + n / 100],
+                "dead_percent": [0.0, 10.0, 50.0 + n],
             },
         }
         save(folder, "pairs", row, metrics | changes, seconds=1.0 + n)

@@ -31,8 +31,9 @@ def test_paper_and_ours_stand_beside_each_other(folder: Path) -> None:
         ("reduced, %", "ours"),
         ("decrease, %", "paper"),
         ("decrease, %", "ours"),
-        ("ours only", "median increase, %"),
-        ("ours only", "diverged"),
+        ("increase, %", "paper"),
+        ("increase, %", "ours"),
+        ("", "diverged, ours"),
     )
     assert [row[:2] for row in table.rows] == [
         (str(taps), name) for taps in (3, 9, 16) for name in ("Adam", "SGD")
@@ -42,7 +43,7 @@ def test_paper_and_ours_stand_beside_each_other(folder: Path) -> None:
         *("0.54 ± 0.33", "0.52 ± 0.27"),
         *("82.0", "72.0"),
         *("86.12 ± 21.14", "82.00 ± 12.00"),
-        *("102", "2"),
+        *("175,200 ± 2,085,000", "12,350 ± 600", "2"),
     )
     assert table.caption.startswith("Minimising ⟨K₁, K₂⟩², feature maps with full padding;")
     assert table.source == (
@@ -84,10 +85,11 @@ def test_the_largest_difference_is_that_of_the_worst_row(folder: Path) -> None:
 
 
 def test_what_diverged_wholly_is_none_and_has_no_correlation(folder: Path) -> None:
-    gone = dict.fromkeys(("correlation", "decrease_percent", "increase_percent"))
+    gone = dict.fromkeys(("correlation", "decrease_percent", "increase_percent", "increase_tail"))
     save_pairs(folder, "table6", cosine_before=None, cosine_after=None, **gone)
     row = pair_tables.pairs_table("table6", folder=folder).rows[0]
-    assert (row[3], row[7], row[8]) == ("none", "none", "none")
+    assert (row[3], row[7], row[8], row[9]) == ("none", "none", "0 ± 0", "none")
+    assert pair_tables.increase_table("table6", folder=folder).rows[0][2:4] == ("0", "too few")
     found = pair_tables.largest_difference("table6", folder=folder)
     assert found == {"correlation": 0.0, "reduced_percent": 30.0}
 
@@ -128,6 +130,11 @@ def test_a_folder_without_records_names_the_command(tmp_path: Path) -> None:
         lambda folder: pair_tables.cosine_table("table1", folder=folder),
         lambda folder: pair_figures.descent_figure("table1", folder=folder),
         lambda folder: pair_figures.cosine_figure(folder=folder),
+        lambda folder: pair_tables.increase_table("table1", folder=folder),
+        lambda folder: pair_tables.rises("table1", folder=folder),
+        lambda folder: pair_tables.death_table("table1", folder=folder),
+        lambda folder: pair_figures.increase_figure("table1", folder=folder),
+        lambda folder: pair_figures.phase_portrait(folder=folder),
     ],
 )
 def test_no_table_and_no_figure_falls_back_on_the_books_records(show, tmp_path: Path) -> None:

@@ -158,6 +158,7 @@ def phase_portrait(taps: int = 3, *, folder: Path = RESULTS) -> go.Figure:
             hoverinfo="skip",
         )
     described = []
+    shown = len(figure.data)
     for number, record in enumerate(records):
         _, optimizer = row_name(record)
         paths = record.metrics["paths"][:SHOWN]
@@ -193,7 +194,7 @@ def phase_portrait(taps: int = 3, *, folder: Path = RESULTS) -> go.Figure:
     return finish(
         figure,
         height=520,
-        alt=f"The two norms of {SHOWN} pairs of kernels with {taps} "
+        alt=f"The two norms of {shown} pairs of kernels with {taps} "
         "taps during the descent on L_CS, from an open to a filled point, and from each start the "
         f"hyperbola down to an axis; {'; '.join(described)}.",
     )
