@@ -27,6 +27,9 @@ TABLE_1, TABLES_2_3 = "Table 1, under ⟨K₁, K₂⟩²", "Tables 2 and 3, unde
 LOWERS, WIDE = "Algorithm 1 lowers similarity", "Table 5, width 512: baseline"
 
 
+NONE_ROSE: dict[str, Any] = {"increase_percent": None, "diverged": 0}
+
+
 def of_similarity(folder: Path) -> dict[str, Finding]:
     return {finding.what: finding for finding in similarity_findings(folder)}
 
@@ -39,7 +42,7 @@ def save_as_printed(folder: Path, table: str, **changes: Any) -> None:
             "correlation": summary(*printed.correlation),
             "reduced_percent": printed.reduced_percent,
         }
-        save(folder, "pairs", settings, metrics | changes)
+        save(folder, "pairs", settings, metrics | NONE_ROSE | changes)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +101,7 @@ def test_a_share_of_all_episodes_has_the_error_of_half_an_episode(
     save_as_printed(tmp_path, "table2")
     printed = paper.PAIRS["table2"][0]  # 100 %
     metrics = {"correlation": summary(*printed.correlation), "reduced_percent": share}
-    save(tmp_path, "pairs", TABLES["table2"][0], metrics)
+    save(tmp_path, "pairs", TABLES["table2"][0], metrics | NONE_ROSE)
     ours = share / 100
     variance = ours * (1 - ours) + 0.0005 * 0.9995
     assert round((1 - ours) / np.sqrt(variance / 1000), 1) == errors
@@ -109,9 +112,33 @@ def test_a_share_of_all_episodes_has_the_error_of_half_an_episode(
 
 def test_a_row_without_a_correlation_differs(tmp_path: Path) -> None:
     save_as_printed(tmp_path, "table6")
-    save(tmp_path, "pairs", TABLES["table6"][5], {"correlation": None, "reduced_percent": 0.0})
+    metrics = {"correlation": None, "reduced_percent": 0.0, "increase_percent": None}
+    save(tmp_path, "pairs", TABLES["table6"][5], metrics | {"diverged": 1000})
     found = of_similarity(tmp_path)["Table 6, valid padding"]
     assert found.verdict == DIFFER and "every episode diverged" in found.ours
+
+
+@pytest.mark.parametrize(
+    ("risen", "diverged", "verdict", "ours"),
+    [
+        (0, 0, AGREE, "0 of 6,000 rise; Fisher's p of the rises = 1"),
+        (9, 0, DIFFER, "9 of 6,000 rise; Fisher's p of the rises = 0.0039"),
+        (0, 2, DIFFER, "0 of 6,000 rise and 2 diverge; Fisher's p of the rises = 1"),
+    ],
+)
+def test_one_episode_that_does_not_fall_contradicts_all_of_them(
+    tmp_path: Path, risen: int, diverged: int, verdict: str, ours: str
+) -> None:
+    save_as_printed(tmp_path, "table2")
+    printed = paper.PAIRS["table2"][0]
+    metrics = {"correlation": summary(*printed.correlation), "reduced_percent": 99.0}
+    metrics |= {
+        "increase_percent": summary(5.0) | {"n": risen} if risen else None,
+        "diverged": diverged,
+    }
+    save(tmp_path, "pairs", TABLES["table2"][0], metrics)
+    found = of_similarity(tmp_path)["Table 3: no episode rises"]
+    assert (found.verdict, found.ours) == (verdict, ours)
 
 
 @pytest.mark.parametrize(("last", "verdict"), [(0.44, AGREE), (0.46, DIFFER)])

@@ -11,7 +11,7 @@ from statistics import fmean
 import torch
 
 from convsim.correlation import autocorrelate, cross_correlate
-from convsim.evidence.pair_tables import is_recorded, pair_records, paper_key
+from convsim.evidence.pair_tables import is_recorded, pair_records, paper_key, rises
 from convsim.evidence.printed_claims import (
     ALGORITHMS,
     course_findings,
@@ -71,7 +71,9 @@ def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
         *theory_findings(),
         _pairs("table1", "Table 1, under ⟨K₁, K₂⟩²", "kernel orthogonality", folder),
         _pairs("table2", "Tables 2 and 3, under L_CS", "Convolutional Similarity", folder),
+        _rises("table2", "Table 3: no episode rises", "0 of 6,000", folder),
         _pairs("table6", "Table 6, valid padding", "Convolutional Similarity", folder),
+        _rises("table6", "Table 6: a decrease is guaranteed", "yes; 24 of 6,000 rise", folder),
         Finding("Table 4, CNN1 and CNN2", "printed", "built as printed", USED, "training"),
         Finding(
             "Tables 7 to 9, settings",
@@ -159,6 +161,23 @@ def _pairs(table: str, what: str, chapter: str, folder: Path) -> Finding:
         says,
         f"{min(ours):.2f} to {max(ours):.2f}; no row further than {furthest:.1f} standard errors",
         AGREE if furthest <= STANDARD_ERRORS else DIFFER,
+        chapter,
+    )
+
+
+def _rises(table: str, what: str, says: str, folder: Path) -> Finding:
+    """A claim that all episodes fall is contradicted by one that does not."""
+    chapter = "Convolutional Similarity"
+    if not is_recorded(table, folder):
+        return Finding(what, says, NOT_RUN, OPEN, chapter)
+    found = rises(table, folder=folder)
+    others = f" and {found['diverged']} diverge" if found["diverged"] else ""
+    return Finding(
+        what,
+        says,
+        f"{found['ours']} of {found['episodes']:,} rise{others}; Fisher's p of the rises = "
+        f"{found['p']:g}",
+        DIFFER if found["ours"] + found["diverged"] else AGREE,
         chapter,
     )
 
