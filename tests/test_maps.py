@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from convsim.data import digits
-from convsim.evidence.map_tables import map_records, maps_table
+from convsim.evidence.map_tables import map_records, centred_table
 from convsim.experiments import maps, runner
 from convsim.experiments.activations import cosines, map_cosines
 from convsim.experiments.cifar10 import TrainingSettings
@@ -66,7 +66,7 @@ def test_a_kept_network_is_measured_before_and_after_its_training(tmp_path: Path
     after, before = (read_record(MAPS.path(row, tmp_path)).metrics["layers"] for row in small)
     assert list(after) == list(before) == list(LAYERS)
     assert after != before
-    assert maps_table(tmp_path).source.endswith("digits on digits.")
+    assert centred_table(tmp_path).source.endswith("digits on digits.")
 
 
 def test_the_sweep_on_the_best_data_with_most_conditions_is_shown(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_the_sweep_on_the_best_data_with_most_conditions_is_shown(tmp_path: Path
     assert list(found) == ["baseline", "scale"]
     runs = {record.settings["run"]["epochs"] for pair in found.values() for record in pair.values()}
     assert runs == {20}
-    table = maps_table(tmp_path)
+    table = centred_table(tmp_path)
     assert table.rows[0] == ("baseline", "1", *("0.51", "undefined", "0.25") * 2)
     assert len(table.rows) == 8
     assert table.source == "500 test images, 20 epochs, seed 0, training loop 2; " + f"{COPY}."

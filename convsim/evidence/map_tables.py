@@ -47,7 +47,7 @@ def map_records(folder: Path = RESULTS) -> dict[str, dict[bool, Record[MapMetric
     return {name: best[name] for name in CONDITIONS if name in best}
 
 
-def maps_table(folder: Path = RESULTS) -> Table:
+def centred_table(folder: Path = RESULTS) -> Table:
     """Raw and centred cosines of every layer's maps, before and after training.
 
     Raises:
@@ -76,7 +76,7 @@ def maps_table(folder: Path = RESULTS) -> Table:
     )
 
 
-_NAMES = ("one image", "all", "centred")
+_NAMES = ("image", "all", "centred")
 
 
 def _cells(layer: LayerMaps) -> tuple[str, ...]:
