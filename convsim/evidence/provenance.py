@@ -99,6 +99,8 @@ def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
         rows=tuple(sorted(rows, key=lambda row: [_in_order(cell) for cell in row[1:]])),
         caption=f"{name}: {EXPERIMENTS[name]}.",
         source="All: " + "; ".join(f"{key}: {text}" for key, text in shared.items()) + ".",
+        # Versions and commands are sentences, and wrap.
+        prose=any(len(cell) > 40 for row in rows for cell in row),
     )
 
 
