@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from convsim.data import digits
-from convsim.evidence.map_tables import map_records, centred_table
+from convsim.evidence.map_tables import centred_table, map_records
 from convsim.experiments import maps, runner
 from convsim.experiments.activations import cosines, map_cosines
 from convsim.experiments.cifar10 import TrainingSettings

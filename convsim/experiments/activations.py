@@ -19,7 +19,7 @@ SIDES = ("before", "after")
 
 
 def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, float | None]:
-    """Mean absolute cosine of the feature maps of an image, layer by layer, as ``map_cosines`` has them."""
+    """Mean absolute cosine of an image's feature maps by layer, as ``map_cosines`` has it."""
     return {name: found.per_image for name, found in map_cosines(model, test, count).items()}
 
 
