@@ -10,6 +10,7 @@ import torch
 
 from convsim.data import digits
 from convsim.evidence.map_tables import centred_table, map_records
+from convsim.evidence.overlap_tables import readings_table
 from convsim.experiments import maps, runner
 from convsim.experiments.activations import cosines, map_cosines
 from convsim.experiments.cifar10 import TrainingSettings
@@ -18,7 +19,7 @@ from convsim.experiments.record import read_record
 from convsim.experiments.runner import Machine
 from convsim.experiments.sweep import TRAINING
 from convsim.models import ShallowCNN
-from tests.made_up import COPY, LAYERS, save
+from tests.made_up import COPY, LAYERS, save, save_network
 
 RUN = TrainingSettings("baseline", data=COPY, epochs=20)
 
@@ -91,6 +92,18 @@ def test_the_sweep_on_the_best_data_with_most_conditions_is_shown(tmp_path: Path
     assert table.rows[0] == ("baseline", "1", *("0.51", "undefined", "0.25") * 2)
     assert len(table.rows) == 8
     assert table.source == "500 test images, 20 epochs, seed 0, training loop 2; " + f"{COPY}."
+
+
+def test_centred_cosines_stand_beside_the_other_readings(tmp_path: Path) -> None:
+    save_network(tmp_path, RUN, (0.4, 0.3, 0.2, 0.1))
+    plain = readings_table(folder=tmp_path)
+    save_maps(tmp_path, RUN, trained=False, value=0.9)  # of the network before its training
+    assert readings_table(folder=tmp_path) == plain
+    save_maps(tmp_path, RUN, trained=True)
+    table = readings_table(folder=tmp_path)
+    assert table.columns[5] == ("maps, |cos|", "centred")
+    assert [row[5] for row in table.rows] == ["0.25"] * 4
+    assert [row[:5] + row[6:] for row in table.rows] == list(plain.rows)
 
 
 def test_what_the_book_says_of_its_networks() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from convsim.evidence.statistics import UNDEFINED
 from convsim.evidence.training_tables import PAPERS, data_rank, network, on_other_data
@@ -45,6 +47,23 @@ def map_records(folder: Path = RESULTS) -> dict[str, dict[bool, Record[MapMetric
 
     best = whole[max((shared for shared in whole if whole[shared]), key=merit)]
     return {name: best[name] for name in CONDITIONS if name in best}
+
+
+def correlations_of(
+    run: Mapping[str, Any], trained: bool, folder: Path = RESULTS
+) -> dict[str, float | None]:
+    """Centred cosines of a network's layers, by their names; empty if they are not recorded.
+
+    Args:
+        run: settings of its training, as a record holds them.
+        trained: after its training, or before.
+        folder: where the records lie.
+    """
+    for record in read_records("maps", folder):
+        if (record.settings["run"], record.settings["trained"]) == (run, trained):
+            layers: dict[str, LayerMaps] = record.metrics["layers"]
+            return {name: layer["correlation"] for name, layer in layers.items()}
+    return {}
 
 
 def centred_table(folder: Path = RESULTS) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from convsim.evidence.map_tables import correlations_of
 from convsim.evidence.overlap_records import (
     TARGETS,
     Network,
@@ -48,9 +49,12 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
             f"no {'trained' if trained else 'untrained'} network is recorded in {folder}; expected "
             "one: run `convsim run overlap`"
         )
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    centred = []
     for record in records:
-        for number, layer in enumerate(record.metrics["layers"].values(), start=1):
+        correlations = correlations_of(record.settings["run"], trained, folder)
+        for number, (key, layer) in enumerate(record.metrics["layers"].items(), start=1):
+            centred.append(correlations.get(key))
             rows.append(
                 (
                     record.settings["run"]["condition"],
@@ -65,13 +69,19 @@ def readings_table(*, trained: bool = True, folder: Path = RESULTS) -> Table:
             )
     name = network(records[0].settings["run"]["width"], model_of(records[0]))
     when = f"{'after' if trained else 'before'} training{on_other_data(records)}"
+    columns = [
+        *(("", "condition"), ("", "layer")),
+        *(("weights", "L_CS"), ("weights", "normalised")),
+        *(("maps, |cos|", "whole"), ("maps, |cos|", "less mean")),
+        *(("overlap", side) for side in SIDES),
+    ]
+    if any(value is not None for value in centred):  # measured by another experiment
+        columns.insert(5, ("maps, |cos|", "centred"))
+        rows = [
+            (*row[:5], _fixed(value, 2), *row[5:]) for row, value in zip(rows, centred, strict=True)
+        ]
     return Table(
-        columns=(
-            *(("", "condition"), ("", "layer")),
-            *(("weights", "L_CS"), ("weights", "normalised")),
-            *(("maps, |cos|", "whole"), ("maps, |cos|", "less mean")),
-            *(("overlap", side) for side in SIDES),
-        ),
+        columns=tuple(columns),
         rows=tuple(rows),
         caption=f"{name} {when}: weights, feature maps, neighbourhoods.",
         source=_provenance(records),
