@@ -94,13 +94,14 @@ def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
     shared = {key: cells[0] for key, cells in values.items() if len(set(cells)) == 1}
     own = [key for key in keys if key not in shared]
     rows = [(file, *(values[key][row] for key in own)) for row, (file, _) in enumerate(named)]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     return Table(
         columns=(("", "record"), *(("", key) for key in own)),
         rows=tuple(sorted(rows, key=lambda row: [_in_order(cell) for cell in row[1:]])),
         caption=f"{name}: {EXPERIMENTS[name]}.",
         source="All: " + "; ".join(f"{key}: {text}" for key, text in shared.items()) + ".",
-        # Versions and commands are sentences, and wrap.
-        prose=any(len(cell) > 40 for row in rows for cell in row),
+        # Versions and commands are sentences, and wrap where a line would not hold them.
+        prose=sum(widths) > 120,
     )
 
 
