@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import threading
@@ -177,6 +178,9 @@ def _dask(cluster: str) -> Iterator[Pool]:
 @contextlib.contextmanager
 def _connected(client: Any, cluster: str) -> Iterator[Any]:
     """A client of a cluster that has workers, none of which has been asked to stop."""
+    # A client that failed before closes itself when it is collected. If that happens while the
+    # next one starts, each waits for the other for ever.
+    gc.collect()
     try:
         connected = client(cluster, timeout=CONNECT)
     # What is not Dask at the other end is taken for messages of any kind and length.
