@@ -111,6 +111,34 @@ def test_page(
     check_quiet(page)
 
 
+@pytest.mark.parametrize(
+    ("name", "box"),
+    [
+        ("chapters/convolutional-similarity.html", ".convsim-table"),
+        ("chapters/concordance.html", ".pst-scrollable-table-container"),
+    ],
+)
+def test_the_first_column_of_a_wide_table_stays(
+    page: Page, server: str, name: str, box: str
+) -> None:
+    show(page, address("file", name, server), "light", NARROW)
+    table = page.locator(box).first
+    cells = table.locator("tbody tr").first.locator("td")
+
+    def places() -> list[float]:
+        return [cell.evaluate("e => e.getBoundingClientRect().left") for cell in cells.all()[:2]]
+
+    before = places()
+    moved = table.evaluate("e => { e.scrollLeft = 60; return e.scrollLeft; }")
+    assert moved > 20, "the table is not wider than the screen"
+    after = places()
+    assert after[0] == pytest.approx(before[0], abs=1)
+    assert after[1] == pytest.approx(before[1] - moved, abs=1)
+    width = cells.first.evaluate("e => e.getBoundingClientRect().width")
+    assert width < NARROW["width"] / 2
+    check_quiet(page)
+
+
 @pytest.mark.parametrize("origin", ["http", "file"])
 def test_search_finds_something(page: Page, server: str, origin: str) -> None:
     page.goto(address(origin, "search.html", server))
