@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,16 @@ _NO_LAYER = (
     "has no Conv1d, Conv2d or Conv3d layer; expected at least one: pass the part of the network "
     "that holds the convolutions"
 )
+
+
+def check_plain_weights(layers: Sequence[tuple[str, Convolution]]) -> None:
+    """Raise a ``ValueError`` unless every layer's weight is a parameter of its own."""
+    for name, layer in layers:
+        if "weight" not in layer._parameters:
+            raise ValueError(
+                f"layer {name!r} computes its weight from other tensors; expected a plain weight "
+                "to train: remove its parametrization, weight norm or pruning mask first"
+            )
 
 
 def class_name(module: nn.Module) -> str:

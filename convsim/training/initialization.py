@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from convsim.checks import check_number, check_whole
 from convsim.layers import convolutional_layers
 from convsim.similarity import convolutional_similarity
-from convsim.training.inputs import check_plain_weights
+from convsim.layers import check_plain_weights
 
 
 def minimize_similarity(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,6 @@ from torch import nn
 
 from convsim.checks import check_module, check_number, check_whole
 from convsim.data import Images
-from convsim.layers import Convolution
 from convsim.training.arithmetic import check_precision
 
 
@@ -54,13 +52,3 @@ def check_images(images: Images, name: str) -> None:
         )
     if len(images) == 0:
         raise ValueError(f"{name} holds no images; expected at least one")
-
-
-def check_plain_weights(layers: Sequence[tuple[str, Convolution]]) -> None:
-    """Raise a ``ValueError`` unless every layer's weight is a parameter of its own."""
-    for name, layer in layers:
-        if "weight" not in layer._parameters:
-            raise ValueError(
-                f"layer {name!r} computes its weight from other tensors; expected a plain weight "
-                "to train: remove its parametrization, weight norm or pruning mask first"
-            )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from convsim.data import Images
-from convsim.layers import Convolution, convolutional_layers
+from convsim.layers import Convolution, check_plain_weights, convolutional_layers
 from convsim.similarity import convolutional_similarity
 from convsim.training.arithmetic import (
     autocast,
@@ -32,7 +32,6 @@ from convsim.training.history import (
 from convsim.training.inputs import (
     check_classifier,
     check_images,
-    check_plain_weights,
     check_training,
 )
 

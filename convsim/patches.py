@@ -1,0 +1,382 @@
+"""The second factor of the identity: the autocorrelation of a layer's input, patch by patch.
+
+A feature map is K ⋆ X: at every position, a kernel's inner product with the patch P of the input
+that lies there. Over positions and images the expected inner products of a layer's maps are thus
+K R Kᵀ, with the patches' autocorrelation R = E[P Pᵀ].
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from convsim.checks import check_number, check_tensor, check_weight, check_whole
+from convsim.layers import Convolution, check_plain_weights, class_name, convolutional_layers
+
+NUMBERS_AT_ONCE = 2**24  # of patches: 128 MB in float64
+
+
+def patch_autocorrelation(
+    maps: Tensor,
+    kernel_size: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: int | Sequence[int] | str = 0,
+    dilation: int | Sequence[int] = 1,
+    centered: bool = False,
+) -> Tensor:
+    r"""The patch autocorrelation :math:`R = E[P P^\top]` of a layer's input.
+
+    P is a patch, as a convolution with these options meets it, as C·T numbers in the order of a
+    flattened kernel; the mean is over all positions and images. Sums are in float64.
+
+    Args:
+        maps: ``(B, C, *spatial)``, with one to three spatial axes.
+        kernel_size: taps on each spatial axis; one number stands for all axes, here and below.
+        stride: as for ``torch.nn.Conv2d``.
+        padding: zeros on both sides of each axis, or ``"valid"`` or ``"same"``; one tap less than
+            the kernel has gives the full correlation.
+        dilation: distance between taps.
+        centered: leave out the mean patch: :math:`E[P P^\top] - E[P] E[P]^\top`, the patches'
+            covariance, is what is left behind a batch normalisation.
+
+    Returns:
+        ``(C·T, C·T)``, float64, symmetric and positive semidefinite, in squared units of ``maps``.
+
+    Raises:
+        ValueError: for maps that are no finite batch, options out of range, or a kernel that does
+            not fit into the maps.
+
+    Example:
+        >>> patch_autocorrelation(torch.ones(1, 1, 8), 2)  # a constant: every tap sees the same
+        tensor([[1., 1.],
+                [1., 1.]], dtype=torch.float64)
+    """
+    check_tensor(maps, "maps", axes=3)
+    axes = maps.ndim - 2
+    if axes > 3:
+        raise ValueError(
+            f"maps has shape {tuple(maps.shape)}, {axes} spatial axes; expected (B, C, *spatial) "
+            "with one to three: flatten the rest into the batch"
+        )
+    taps = _of_axes(kernel_size, "kernel_size", axes, least=1)
+    strides = _of_axes(stride, "stride", axes, least=1)
+    steps = _of_axes(dilation, "dilation", axes, least=1)
+    sides = _padding(padding, taps, steps, strides)
+    return _autocorrelation(functional.pad(maps, sides), taps, strides, steps, centered)
+
+
+def expected_gram(weight: Tensor, autocorrelation: Tensor) -> Tensor:
+    r"""The expected Gram matrix :math:`K R K^\top` of a layer's feature maps.
+
+    Its entry i, j is the mean, over the positions and images of R, of map i times map j, without
+    biases; on the diagonal is each map's power. With R the identity, it is the Gram matrix of the
+    kernels.
+
+    Args:
+        weight: ``(S, C, *kernel_size)``.
+        autocorrelation: R, ``(C·T, C·T)``, as :func:`patch_autocorrelation` computes it. If it is
+            g times as large, it is that of all input channels of a layer with g groups.
+
+    Returns:
+        ``(S, S)``, float64.
+
+    Raises:
+        ValueError: if one of them is not finite, or their shapes do not fit.
+
+    Example:
+        >>> expected_gram(torch.tensor([[[1.0, 1.0]], [[1.0, -1.0]]]), torch.eye(2))
+        tensor([[2., 0.],
+                [0., 2.]], dtype=torch.float64)
+    """
+    groups = _check(weight, autocorrelation)
+    kernels = _flat(weight)
+    of_group, taps = len(kernels) // groups, kernels.shape[1]
+    # As rows over all channels of the layer, zero outside the kernel's group.
+    rows = kernels.new_zeros(len(kernels), groups * taps)
+    for group in range(groups):
+        of = slice(group * of_group, (group + 1) * of_group)
+        rows[of, group * taps : (group + 1) * taps] = kernels[of]
+    return rows @ autocorrelation.to(rows) @ rows.T
+
+
+def orthogonal_maps(
+    weight: Tensor, autocorrelation: Tensor, *, eps: float = 0.0, leading: bool = False
+) -> Tensor:
+    r"""The kernels :math:`(K R K^\top)^{-1/2} K`, whose feature maps are orthogonal on average.
+
+    Of all kernels with orthogonal maps of equal power, these have the maps that are nearest to
+    those of K (polar decomposition). Each is then scaled to the norm that it had, which moves no
+    map's direction. More kernels than R has directions, S > C·T, cannot have orthogonal maps;
+    before the scaling, theirs are a tight frame, as near to it as S vectors in C·T dimensions get.
+    Kernels of different groups see different channels, so each group is treated by itself.
+
+    Args:
+        weight: ``(S, C, *kernel_size)``.
+        autocorrelation: R, as for :func:`expected_gram`.
+        eps: added to R's diagonal, as a share of its mean. 0 asks for exactly orthogonal maps;
+            the larger it is, the nearer are the results to orthogonal kernels.
+        leading: first project the kernels on the S directions in which R is largest.
+
+    Returns:
+        Like ``weight``; computed in float64.
+
+    Raises:
+        ValueError: as :func:`expected_gram`, for a negative ``eps``, or if ``weight`` or R has
+            too low a rank for maps that are orthogonal and not zero.
+
+    Example:
+        >>> weight = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]], dtype=torch.float64)
+        >>> R = torch.tensor([[2.0, 1.0], [1.0, 2.0]], dtype=torch.float64)
+        >>> gram = expected_gram(orthogonal_maps(weight, R), R)
+        >>> round(abs(gram[0, 1].item()), 12)
+        0.0
+    """
+    check_number(eps, "eps")
+    groups = _check(weight, autocorrelation)
+    kernels = _flat(weight)
+    taps = kernels.shape[1]
+    whitened = []
+    for group, some in enumerate(kernels.chunk(groups)):
+        of = slice(group * taps, (group + 1) * taps)
+        whitened.append(_whitened(some, autocorrelation[of, of].to(kernels), eps, leading))
+    return torch.cat(whitened).view(weight.shape).to(weight)
+
+
+def orthogonalize_maps(
+    model: nn.Module,
+    images: Tensor,
+    *,
+    eps: float = 0.0,
+    centered: bool = True,
+    leading: bool = False,
+    layers: Collection[str] | None = None,
+) -> nn.Module:
+    """Give every convolution of a model the kernels of :func:`orthogonal_maps`, in place.
+
+    The model runs once, without gradients. Each convolution, when its turn comes, takes R from the
+    input that it gets from the layers before it, which have their new weights by then, and is
+    changed before it computes. Dropout is off, batch normalisation uses the statistics of the
+    images; modes and statistics are left as they were. A layer that is called several times takes
+    the input of its first call, one that is not called stays as it is.
+
+    Args:
+        model: any network that ``model(images)`` runs, with ``Conv1d``, ``Conv2d`` or ``Conv3d``.
+        images: a batch of a few hundred images that the model accepts.
+        eps: as for :func:`orthogonal_maps`.
+        centered: leave the mean patch out of R, because batch normalisation takes off the maps'
+            means; choose False for a network without it.
+        leading: as for :func:`orthogonal_maps`.
+        layers: names of the layers to change; by default all.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: if the model has no such layer, computes a weight from other tensors or refuses
+            the images, or as :func:`orthogonal_maps`; the message names the layer, and no weight
+            is changed then.
+
+    Example:
+        >>> _ = torch.manual_seed(0)
+        >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3))
+        >>> _ = orthogonalize_maps(model, torch.rand(20, 1, 16, 16))
+        >>> from convsim import redundancy_report
+        >>> report = redundancy_report(model, torch.rand(50, 1, 16, 16))
+        >>> [layer.correlation < 0.1 for layer in report.layers]
+        [True, True]
+    """
+    found = dict(convolutional_layers(model))
+    for name in found if layers is None else layers:
+        if name not in found:
+            raise ValueError(f"layer {name!r} is no convolution; expected some of {list(found)}")
+    changed = {name: found[name] for name in (found if layers is None else layers)}
+    check_plain_weights([*changed.items()])
+    check_tensor(images, "images", axes=2)
+    done: dict[str, Tensor] = {}
+
+    def change(name: str) -> Callable[[Convolution, tuple[Tensor, ...]], None]:
+        def hook(layer: Convolution, inputs: tuple[Tensor, ...]) -> None:
+            if name in done:
+                return
+            done[name] = layer.weight.detach().clone()
+            try:
+                seen = _seen_by(layer, inputs[0], centered)
+                layer.weight.copy_(orthogonal_maps(layer.weight, seen, eps=eps, leading=leading))
+            except ValueError as error:
+                raise ValueError(f"layer {name!r}: {error}") from error
+
+        return hook
+
+    hooks = [layer.register_forward_pre_hook(change(name)) for name, layer in changed.items()]
+    try:
+        with torch.no_grad(), _with_statistics_of_the_batch(model):
+            model(images)
+    except Exception as error:
+        with torch.no_grad():
+            for name, weight in done.items():
+                changed[name].weight.copy_(weight)
+        if isinstance(error, ValueError):
+            raise
+        raise ValueError(
+            f"{class_name(model)} refused images of shape {tuple(images.shape)} "
+            f"({type(error).__name__}: {error}); expected a batch that model(images) accepts"
+        ) from error
+    finally:
+        for handle in hooks:
+            handle.remove()
+    return model
+
+
+def _seen_by(layer: Convolution, maps: Tensor, centered: bool) -> Tensor:
+    """R of the input of a layer, with the layer's own way of padding."""
+    axes = layer.weight.ndim - 2
+    batch = maps if maps.ndim == axes + 2 else maps[None]
+    check_tensor(batch, "its input", axes=3)
+    taps, strides, steps = layer.kernel_size, layer.stride, layer.dilation
+    sides = _padding(layer.padding, taps, steps, strides)
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    return _autocorrelation(functional.pad(batch, sides, mode), taps, strides, steps, centered)
+
+
+def _autocorrelation(
+    padded: Tensor,
+    taps: Sequence[int],
+    strides: Sequence[int],
+    steps: Sequence[int],
+    centered: bool,
+) -> Tensor:
+    extents = [step * (tap - 1) + 1 for tap, step in zip(taps, steps, strict=True)]
+    if any(size < extent for size, extent in zip(padded.shape[2:], extents, strict=True)):
+        raise ValueError(
+            f"the padded maps have {tuple(padded.shape[2:])} positions, a kernel reaches over "
+            f"{tuple(extents)}; expected maps that it fits into: pass larger maps, or more padding"
+        )
+    size = padded.shape[1] * math.prod(taps)
+    # On the CPU: not every GPU has float64.
+    total = torch.zeros(size, size, dtype=torch.float64)
+    mean = torch.zeros(size, dtype=torch.float64)
+    count = 0
+    positions = math.prod(
+        (whole - extent) // stride + 1
+        for whole, extent, stride in zip(padded.shape[2:], extents, strides, strict=True)
+    )
+    for chunk in padded.split(max(1, NUMBERS_AT_ONCE // (size * positions))):
+        patches = _patches(chunk.to("cpu", torch.float64), extents, strides, steps)
+        total.addmm_(patches.T, patches)
+        mean += patches.sum(0)
+        count += len(patches)
+    total /= count
+    mean /= count
+    return total - torch.outer(mean, mean) if centered else total
+
+
+def _patches(
+    maps: Tensor, extents: Sequence[int], strides: Sequence[int], steps: Sequence[int]
+) -> Tensor:
+    """Every patch as a row of C·T numbers, in the order of a flattened kernel."""
+    axes = len(extents)
+    patches = maps
+    for axis, (extent, stride, step) in enumerate(zip(extents, strides, steps, strict=True)):
+        patches = patches.unfold(axis + 2, extent, stride)[..., ::step]
+    # (B, C, *positions, *taps) → (B, *positions, C, *taps)
+    patches = patches.movedim(1, axes + 1)
+    return patches.flatten(0, axes).flatten(1)
+
+
+def _whitened(kernels: Tensor, R: Tensor, eps: float, leading: bool) -> Tensor:
+    norms = kernels.norm(dim=1, keepdim=True)
+    values, vectors = torch.linalg.eigh(R)
+    shift = eps * values.clamp(min=0).mean()
+    some = min(len(kernels), len(R)) if leading else len(R)
+    values, vectors = values[-some:] + shift, vectors[:, -some:]
+    # In the basis where R is diagonal. K R^(1/2) = U Σ Vᵀ gives (K R Kᵀ)^(-1/2) K = U Σ⁻¹ Uᵀ K.
+    inside = kernels @ vectors
+    U, sigma, _ = torch.linalg.svd(inside * values.clamp(min=0).sqrt(), full_matrices=False)
+    rank = int((sigma > sigma[0] * max(inside.shape) * torch.finfo(sigma.dtype).eps).sum())
+    if rank < len(sigma):
+        raise ValueError(
+            f"{len(kernels)} kernels of {len(R)} taps make maps that span {rank} dimensions of "
+            f"this input; expected {len(sigma)}: add eps, such as 1e-6, take more images, or "
+            "replace kernels that are zero or alike"
+        )
+    white = (U / sigma @ (U.T @ inside)) @ vectors.T
+    return white * (norms / white.norm(dim=1, keepdim=True))
+
+
+def _check(weight: Tensor, autocorrelation: Tensor) -> int:
+    """The number of groups of a layer with this weight and this R; a ValueError if there is none.
+
+    A rectangular R, or one of a fraction of a group, is none.
+    """
+    check_weight(weight, check_finite=True)
+    check_tensor(autocorrelation, "autocorrelation", axes=2)
+    taps = weight[0].numel()
+    groups, rest = divmod(len(autocorrelation), taps)
+    square = autocorrelation.shape == (len(autocorrelation),) * 2
+    if not square or rest or groups == 0 or len(weight) % groups:
+        raise ValueError(
+            f"autocorrelation has shape {tuple(autocorrelation.shape)}; expected ({taps}, {taps}) "
+            f"for a weight of shape {tuple(weight.shape)}, or a multiple of it for groups: "
+            "compute it with patch_autocorrelation and this layer's kernel_size"
+        )
+    return groups
+
+
+def _flat(weight: Tensor) -> Tensor:
+    return weight.detach().flatten(1).to("cpu", torch.float64)
+
+
+def _of_axes(value: Any, name: str, axes: int, *, least: int) -> tuple[int, ...]:
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * axes
+    if len(values) != axes:
+        raise ValueError(
+            f"{name} is {value!r}; expected one number, or one for each of {axes} axes"
+        )
+    for number in values:
+        check_whole(number, name, least=least)
+    return values
+
+
+def _padding(
+    padding: Any, taps: Sequence[int], steps: Sequence[int], strides: Sequence[int]
+) -> list[int]:
+    """What torch.nn.functional.pad adds: before and after each axis, the last axis first."""
+    axes = len(taps)
+    if isinstance(padding, str):
+        if padding not in ("valid", "same") or (padding == "same" and set(strides) != {1}):
+            raise ValueError(
+                f"padding is {padding!r} with stride {tuple(strides)}; expected 'valid', 'same' "
+                "with stride 1, or numbers of zeros"
+            )
+        total = [step * (tap - 1) for tap, step in zip(taps, steps, strict=True)]
+        both = [(n // 2, n - n // 2) if padding == "same" else (0, 0) for n in total]
+    else:
+        both = [(n, n) for n in _of_axes(padding, "padding", axes, least=0)]
+    return [*itertools.chain(*reversed(both))]
+
+
+@contextlib.contextmanager
+def _with_statistics_of_the_batch(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, but batch normalisation as in training; its statistics stay as they were."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for name, value in model.named_buffers():
+                value.copy_(buffers[name])
