@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from convsim.checks import check_number, check_whole
-from convsim.layers import convolutional_layers
+from convsim.layers import check_plain_weights, convolutional_layers
 from convsim.similarity import convolutional_similarity
-from convsim.layers import check_plain_weights
 
 
 def minimize_similarity(
