@@ -235,15 +235,45 @@ def orthogonalize_maps(
     return model
 
 
+def patch_covariance(layer: Convolution, maps: Tensor, count: int) -> Tensor:
+    """The covariance of some of the patches that a layer meets, in float32 and on their device.
+
+    For use at every step of a training; :func:`patch_autocorrelation` is the exact one.
+
+    Args:
+        layer: a convolution, whose padding, stride and dilation count.
+        maps: ``(B, C, *spatial)``, its input.
+        count: about how many patches, evenly spread over images and positions.
+
+    Returns:
+        ``(C·T, C·T)``.
+    """
+    padded, strides, steps = _padded(layer, maps)
+    extents = _extents(layer.kernel_size, steps)
+    positions = len(maps) * _positions(padded, extents, strides)
+    # Every axis is thinned alike, the images too.
+    every = max(1, round((positions / count) ** (1 / (1 + len(extents)))))
+    wider = [every * stride for stride in strides]
+    patches = _patches(padded[::every].float(), extents, wider, steps)
+    patches = patches - patches.mean(0)
+    return patches.T @ patches / len(patches)
+
+
 def _seen_by(layer: Convolution, maps: Tensor, centered: bool) -> Tensor:
-    """R of the input of a layer, with the layer's own way of padding."""
+    """R of the input of a layer."""
+    padded, strides, steps = _padded(layer, maps)
+    check_tensor(padded, "its input", axes=3)
+    return _autocorrelation(padded, layer.kernel_size, strides, steps, centered)
+
+
+def _padded(layer: Convolution, maps: Tensor) -> tuple[Tensor, Sequence[int], Sequence[int]]:
+    """The input of a layer in its own way of padding, its strides and its steps of dilation."""
     axes = layer.weight.ndim - 2
     batch = maps if maps.ndim == axes + 2 else maps[None]
-    check_tensor(batch, "its input", axes=3)
-    taps, strides, steps = layer.kernel_size, layer.stride, layer.dilation
-    sides = _padding(layer.padding, taps, steps, strides)
+    strides, steps = layer.stride, layer.dilation
+    sides = _padding(layer.padding, layer.kernel_size, steps, strides)
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    return _autocorrelation(functional.pad(batch, sides, mode), taps, strides, steps, centered)
+    return functional.pad(batch, sides, mode), strides, steps
 
 
 def _autocorrelation(
@@ -253,7 +283,7 @@ def _autocorrelation(
     steps: Sequence[int],
     centered: bool,
 ) -> Tensor:
-    extents = [step * (tap - 1) + 1 for tap, step in zip(taps, steps, strict=True)]
+    extents = _extents(taps, steps)
     if any(size < extent for size, extent in zip(padded.shape[2:], extents, strict=True)):
         raise ValueError(
             f"the padded maps have {tuple(padded.shape[2:])} positions, a kernel reaches over "
@@ -263,19 +293,26 @@ def _autocorrelation(
     # On the CPU: not every GPU has float64.
     total = torch.zeros(size, size, dtype=torch.float64)
     mean = torch.zeros(size, dtype=torch.float64)
-    count = 0
-    positions = math.prod(
-        (whole - extent) // stride + 1
-        for whole, extent, stride in zip(padded.shape[2:], extents, strides, strict=True)
-    )
+    positions = _positions(padded, extents, strides)
     for chunk in padded.split(max(1, NUMBERS_AT_ONCE // (size * positions))):
         patches = _patches(chunk.to("cpu", torch.float64), extents, strides, steps)
         total.addmm_(patches.T, patches)
         mean += patches.sum(0)
-        count += len(patches)
-    total /= count
-    mean /= count
+    total /= len(padded) * positions
+    mean /= len(padded) * positions
     return total - torch.outer(mean, mean) if centered else total
+
+
+def _extents(taps: Sequence[int], steps: Sequence[int]) -> list[int]:
+    return [step * (tap - 1) + 1 for tap, step in zip(taps, steps, strict=True)]
+
+
+def _positions(padded: Tensor, extents: Sequence[int], strides: Sequence[int]) -> int:
+    """How often a kernel fits into an image."""
+    return math.prod(
+        (whole - extent) // stride + 1
+        for whole, extent, stride in zip(padded.shape[2:], extents, strides, strict=True)
+    )
 
 
 def _patches(
@@ -292,23 +329,26 @@ def _patches(
 
 
 def _whitened(kernels: Tensor, R: Tensor, eps: float, leading: bool) -> Tensor:
-    norms = kernels.norm(dim=1, keepdim=True)
     values, vectors = torch.linalg.eigh(R)
-    shift = eps * values.clamp(min=0).mean()
-    some = min(len(kernels), len(R)) if leading else len(R)
-    values, vectors = values[-some:] + shift, vectors[:, -some:]
+    values = values + eps * values.clamp(min=0).mean()
+    # What rounding leaves of a direction that the input does not have is no direction.
+    some = int((values > values[-1] * len(R) * torch.finfo(values.dtype).eps).sum())
+    some = min(some, len(kernels)) if leading else some
+    values, vectors = values[len(R) - some :], vectors[:, len(R) - some :]
     # In the basis where R is diagonal. K R^(1/2) = U Σ Vᵀ gives (K R Kᵀ)^(-1/2) K = U Σ⁻¹ Uᵀ K.
     inside = kernels @ vectors
-    U, sigma, _ = torch.linalg.svd(inside * values.clamp(min=0).sqrt(), full_matrices=False)
-    rank = int((sigma > sigma[0] * max(inside.shape) * torch.finfo(sigma.dtype).eps).sum())
-    if rank < len(sigma):
+    U, sigma, _ = torch.linalg.svd(inside * values.sqrt(), full_matrices=False)
+    largest = sigma.max() if len(sigma) else 0.0
+    rank = int((sigma > largest * max(kernels.shape) * torch.finfo(sigma.dtype).eps).sum())
+    if rank < len(sigma) or rank == 0:
         raise ValueError(
-            f"{len(kernels)} kernels of {len(R)} taps make maps that span {rank} dimensions of "
-            f"this input; expected {len(sigma)}: add eps, such as 1e-6, take more images, or "
-            "replace kernels that are zero or alike"
+            f"{len(kernels)} kernels of {len(R)} taps make maps that span {rank} dimensions; "
+            f"expected {max(len(sigma), 1)}: replace kernels that are zero or alike, and pass an "
+            "input that is not constant"
         )
     white = (U / sigma @ (U.T @ inside)) @ vectors.T
-    return white * (norms / white.norm(dim=1, keepdim=True))
+    lengths = white.norm(dim=1, keepdim=True)
+    return white * (kernels.norm(dim=1, keepdim=True) / lengths.where(lengths > 0, 1))
 
 
 def _check(weight: Tensor, autocorrelation: Tensor) -> int:

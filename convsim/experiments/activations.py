@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -11,11 +12,64 @@ from torch import Tensor, nn
 from convsim.data import Images, spread
 from convsim.feature_maps import MapCosines, feature_map_cosines
 from convsim.layers import convolutional_layers
+from convsim.neighborhoods.summary import Neighborhoods, measure_neighborhoods
+from convsim.training.history import measure_layers
 
 NON_LINEARITIES = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU)
+NEIGHBORS_OF, NEIGHBORS = 2000, 25  # test images, and the candidates of a query
 PICTURES = 512  # test images on which feature maps are compared
 SIDES = ("before", "after")
 """A layer's channels before and after the non-linearity, both at full size, before pooling."""
+
+
+class LayerState(TypedDict):
+    """One layer's feature maps and kernels.
+
+    The first four are :class:`convsim.feature_maps.MapCosines`; ``normalized`` is the normalised
+    similarity of the kernels; ``overlap`` are the neighbourhoods behind the non-linearity, None if
+    they were not asked for.
+    """
+
+    per_image: float | None
+    expected: float | None
+    correlation: float | None
+    dead: int | None
+    normalized: float
+    overlap: Neighborhoods | None
+
+
+def layer_states(
+    model: nn.Module, test: Images, pictures: int, queries: int
+) -> dict[str, LayerState]:
+    """What some test images say of each layer of a network.
+
+    Args:
+        model: a network.
+        test: images to choose from.
+        pictures: how many the maps are compared on.
+        queries: how many neighbourhoods are compared, of those of ``NEIGHBORS_OF`` images.
+    """
+    found = map_cosines(model, test, pictures)
+    kernels = measure_layers(convolutional_layers(model))["normalized"]
+    overlaps: dict[str, Neighborhoods] = {}
+    if queries:
+        outputs = layer_activations(model, test, NEIGHBORS_OF)
+        for name in found:
+            del outputs[name, "before"]
+            # Taken out: the activations of all layers together are large.
+            maps = outputs.pop((name, "after"))
+            overlaps[name] = measure_neighborhoods(maps, queries, NEIGHBORS)
+    return {
+        name: {
+            "per_image": maps.per_image,
+            "expected": maps.expected,
+            "correlation": maps.correlation,
+            "dead": maps.dead,
+            "normalized": kernels[name],
+            "overlap": overlaps.get(name),
+        }
+        for name, maps in found.items()
+    }
 
 
 def cosines(model: nn.Module, test: Images, count: int = PICTURES) -> dict[str, float | None]:

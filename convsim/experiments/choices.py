@@ -15,10 +15,21 @@ from convsim.data import Images
 from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, measure
 
 LEARNING_RATES, SHORT = (0.01, 0.03, 0.1, 0.3, 1.0), 10  # epochs
+STRENGTHS, SHORTER = (0.1, 1.0, 10.0), 5
 NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
 
 
-def choose_learning_rate(
+def grid(option: str) -> tuple[tuple[float, ...], int]:
+    """The values of an option of :func:`convsim.training.fit` that are tried, and the epochs.
+
+    Raises:
+        KeyError: for an option that is found in another way.
+    """
+    return {"lr": (LEARNING_RATES, SHORT), "decorrelation": (STRENGTHS, SHORTER)}[option]
+
+
+def choose_of_grid(
+    option: str,
     settings: TrainingSettings,
     train: Images,
     *,
@@ -26,44 +37,47 @@ def choose_learning_rate(
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
-    """Find the best of ``LEARNING_RATES`` on a tenth of the training images, which is held out.
+    """Find the best value of :func:`grid` on a tenth of the training images, which is held out.
 
-    Each rate is tried for ``SHORT`` epochs, or those of the run if they are fewer.
+    Each is tried for its number of epochs, or those of the run if they are fewer.
 
     Returns:
-        The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each rate,
-        None if it diverged.
+        The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each value, None
+        if it diverged, and the mean |correlation| of the maps of each layer in the end.
     """
+    values, epochs = grid(option)
     shuffle = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))
     held_out, rest = (
         train.subset(index.to(train.pixels.device))
         for index in (shuffle[: len(train) // 10], shuffle[len(train) // 10 :])
     )
-    settings = replace(settings, epochs=min(settings.epochs, SHORT))
+    settings = replace(settings, epochs=min(settings.epochs, epochs))
     tried: list[dict[str, Any]] = []
-    for rate in LEARNING_RATES:
-        place = checkpoint.with_suffix(f".{rate}.safetensors")
-        row: dict[str, Any] = {"lr": rate, "accuracy": None}
+    for value in values:
+        place = checkpoint.with_suffix(f".{value}.safetensors")
+        row: dict[str, Any] = {option: value, "accuracy": None}
         try:
             metrics, _ = measure(
                 settings,
                 rest,
                 held_out,
-                choice=rate,
+                choice=value,
                 checkpoint=place,
                 progress=progress,
                 stop=stop,
             )
             row["accuracy"] = metrics["top_test_accuracy"]
+            states = metrics["layers_after"].values()
+            row["correlation"] = [state["correlation"] for state in states]
         except FloatingPointError as error:
             row["diverged"] = str(error)
         tried.append(row)
     finished = [row for row in tried if row["accuracy"] is not None]
     if not finished:
-        raise FloatingPointError(f"every learning rate of {LEARNING_RATES} diverged")
+        raise FloatingPointError(f"every {option} of {values} diverged")
     best = max(finished, key=lambda row: row["accuracy"])
     return {
-        "choice": best["lr"],
+        "choice": best[option],
         "epochs": settings.epochs,
         "images_held_out": len(held_out),
         "tried": tried,

@@ -16,12 +16,14 @@ import torch
 from torch import nn
 
 from convsim import models
-from convsim.data import Images
-from convsim.experiments.activations import cosines
-from convsim.experiments.conditions import CONDITIONS, Start
+from convsim.data import Images, spread
+from convsim.experiments.activations import LayerState, layer_states
+from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.record import Record, added, restored
+from convsim.experiments.starts import SEEN, Start
 from convsim.training import LOOP, fit
 from convsim.training.arithmetic import PRECISIONS
+from convsim.training.deconvolution import folded
 from convsim.training.history import Epoch
 
 
@@ -43,6 +45,8 @@ class TrainingSettings:
         loop: version of the training loop, :data:`convsim.training.LOOP`.
         model: a key of :data:`convsim.models.MODELS`.
         pictures: test images on which feature maps are compared.
+        queries: of 2,000 test images, those whose neighbourhoods say how much the channels overlap;
+            0 leaves that out.
     """
 
     condition: str
@@ -58,6 +62,7 @@ class TrainingSettings:
     loop: int = added(LOOP, before=1)
     model: str = added("ShallowCNN", before="ShallowCNN")
     pictures: int = added(512, before=512)
+    queries: int = added(0, before=0)
 
     def __post_init__(self) -> None:
         if self.condition not in CONDITIONS:
@@ -95,12 +100,20 @@ class Epochs(TypedDict):
     seconds: list[float]
 
 
-class TrainingMetrics(TypedDict):
+class LayerMetrics(TypedDict, total=False):
+    """What records of today have, and older ones have not."""
+
+    layers_before: dict[str, LayerState]
+    layers_after: dict[str, LayerState]
+
+
+class TrainingMetrics(LayerMetrics):
     """What a training came to.
 
     ``initialisation_seconds`` is what was spent before it; ``cosine_before`` and ``cosine_after``
     are the mean absolute cosine of each layer's feature maps on some test images, None where none
-    is defined; ``chosen`` holds the option of ``fit`` that a search has decided, if one has.
+    is defined; ``layers_before`` and ``layers_after`` say more of each layer, and are not in older
+    records; ``chosen`` holds the option of ``fit`` that a search has decided, if one has.
 
     The record of a run that diverged has the one metric ``diverged`` instead, which says where.
     """
@@ -143,8 +156,10 @@ def measure(
     """
     check_loop(settings)
     condition = CONDITIONS[settings.condition]
-    model, seconds = initialise(settings, train.pixels.device, classes=len(train.classes))
-    before = cosines(model, test, settings.pictures)
+    model, seconds = initialise(
+        settings, train.pixels.device, classes=len(train.classes), train=train
+    )
+    before = layer_states(folded(model), test, settings.pictures, settings.queries)
     chosen: dict[str, Any] = {condition.chosen: choice} if condition.chosen else {}
     history = fit(
         model,
@@ -165,12 +180,16 @@ def measure(
         },
     )
     accuracies = [epoch.test_accuracy for epoch in history]
+    model = folded(model)
+    after = layer_states(model, test, settings.pictures, settings.queries)
     metrics: TrainingMetrics = {
         "top_test_accuracy": max(accuracies),
         "last_test_accuracy": accuracies[-1],
         "initialisation_seconds": seconds,
-        "cosine_before": before,
-        "cosine_after": cosines(model, test, settings.pictures),
+        "cosine_before": {name: layer["per_image"] for name, layer in before.items()},
+        "cosine_after": {name: layer["per_image"] for name, layer in after.items()},
+        "layers_before": before,
+        "layers_after": after,
         "chosen": chosen,
         "epochs": by_epoch(history),
     }
@@ -204,16 +223,26 @@ def by_epoch(history: Sequence[Epoch]) -> Epochs:
 
 
 def initialise(
-    settings: TrainingSettings, device: torch.device | str, *, classes: int = 10
+    settings: TrainingSettings,
+    device: torch.device | str,
+    *,
+    classes: int = 10,
+    train: Images | None = None,
 ) -> tuple[nn.Module, float]:
-    """The network of a condition before its training, and the seconds that its preparation took."""
+    """The network of a condition before its training, and the seconds that its preparation took.
+
+    Conditions that look at the input look at some of the training images, and need them.
+    """
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
         # Drawn on the CPU: the same on every machine.
         model = models.build(settings.model, settings.width, classes)
     model.to(device)
     started = time.perf_counter()
-    start = Start(deepcopy(model), settings.iterations, settings.seed)
+    images = None
+    if train is not None:
+        images = train.normalized(spread(len(train), SEEN, train.pixels.device))
+    start = Start(deepcopy(model), settings.iterations, settings.seed, images)
     for prepare in CONDITIONS[settings.condition].prepare:
         prepare(model, start)
     return model, time.perf_counter() - started

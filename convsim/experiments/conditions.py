@@ -6,36 +6,11 @@ the controls take scale and similarity apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
-from convsim.layers import convolutional_layers
-from convsim.training import minimize_similarity
-from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a preparation may need beside the network.
-
-    Attributes:
-        default: a copy of the network as PyTorch initialised it.
-        iterations: steps of a descent.
-        seed: of what is drawn.
-    """
-
-    default: nn.Module
-    iterations: int
-    seed: int
-
-
-Preparation = Callable[[nn.Module, Start], None]
-"""Changes the weights of a network's convolutions in place."""
+from convsim.experiments import starts
+from convsim.experiments.starts import Preparation
 
 
 @dataclass(frozen=True)
@@ -64,64 +39,13 @@ class Condition:
     kept: bool = False
 
 
-def algorithm_1(model: nn.Module, start: Start) -> None:
-    minimize_similarity(model, iterations=start.iterations)
-
-
-def scale_free(model: nn.Module, start: Start) -> None:
-    """Algorithm 1 on the normalised similarity, with all norms held."""
-    minimize_similarity(model, iterations=start.iterations, scale_free=True)
-
-
-def shrink(model: nn.Module, start: Start) -> None:
-    """Multiply each layer by the factor by which Algorithm 1 shrinks that of the default."""
-    descended = deepcopy(start.default)
-    algorithm_1(descended, start)
-    triples = zip(_weights(model), _weights(start.default), _weights(descended), strict=True)
-    with torch.no_grad():
-        for weight, long, short in triples:
-            weight.mul_(short.norm() / long.norm())
-
-
-def random_bands(model: nn.Module, start: Start) -> None:
-    """Give every kernel a random frequency of its own, at the norm that it has."""
-    _draw_bands(model, start, one_band=False)
-
-
-def one_band(model: nn.Module, start: Start) -> None:
-    """Give all kernels of a layer one random frequency."""
-    _draw_bands(model, start, one_band=True)
-
-
-def balance_bands(model: nn.Module, start: Start) -> None:
-    """Give every kernel a frequency, such that the layer's mean spectrum stays as it is."""
-    generator = torch.Generator().manual_seed(start.seed)
-    with torch.no_grad():
-        for weight in _weights(model):
-            weight.copy_(balanced_bands(weight, generator=generator))
-
-
-def _draw_bands(model: nn.Module, start: Start, *, one_band: bool) -> None:
-    # A stream of its own: the seed's other draws are those of the default.
-    generator = torch.Generator().manual_seed(start.seed)
-    with torch.no_grad():
-        for weight in _weights(model):
-            count = 1 if one_band else len(weight)
-            frequencies = draw_frequencies(count, weight.ndim - 2, generator=generator)
-            weight.copy_(band_kernels(weight, frequencies, generator=generator))
-
-
-def _weights(model: nn.Module) -> Sequence[Tensor]:
-    return [layer.weight.detach() for _, layer in convolutional_layers(model)]
-
-
-CONDITIONS = {
+KERNELS = {
     "baseline": Condition("PyTorch's default initialisation", 0, "solid", kept=True),
     "init": Condition(
         "Algorithm 1: 500 steps on L_CS, then training",
         color=1,
         dash="12px,3px",
-        prepare=(algorithm_1,),
+        prepare=(starts.algorithm_1,),
         kept=True,
     ),
     "regularise": Condition(
@@ -134,21 +58,21 @@ CONDITIONS = {
         "default initialisation, each layer shrunk as Algorithm 1 shrank it",
         color=1,
         dash="5px,5px",
-        prepare=(shrink,),
+        prepare=(starts.shrink,),
         kept=True,
     ),
     "scale-free": Condition(
         "Algorithm 1 on the normalised similarity, every kernel's norm held",
         color=3,
         dash="2px,3px",
-        prepare=(scale_free,),
+        prepare=(starts.scale_free,),
         kept=True,
     ),
     "both": Condition(
         "scale-free, then each layer shrunk as in scale",
         color=3,
         dash="9px,3px,2px,3px",
-        prepare=(scale_free, shrink),
+        prepare=(starts.scale_free, starts.shrink),
     ),
     "decay": Condition(
         "weight decay, as strong as it takes to end at Algorithm 2's weight norm",
@@ -166,35 +90,116 @@ CONDITIONS = {
         "every kernel a random frequency of its own, norms of the default",
         color=4,
         dash="20px,3px",
-        prepare=(random_bands,),
+        prepare=(starts.random_bands,),
     ),
     "same-band": Condition(
         "one random frequency for all kernels of a layer, norms of the default",
         color=5,
         dash="3px,3px",
-        prepare=(one_band,),
+        prepare=(starts.one_band,),
     ),
     "balanced-bands": Condition(
         "random-bands, moved until the layer's mean spectrum is that of the default",
         color=4,
         dash="14px,3px,3px,3px",
-        prepare=(balance_bands,),
+        prepare=(starts.balance_bands,),
     ),
     "random-bands-scale": Condition(
         "random-bands, each layer shrunk as in scale",
         color=1,
         dash="3px,6px",
-        prepare=(random_bands, shrink),
+        prepare=(starts.random_bands, starts.shrink),
     ),
     "random-bands-rate": Condition(
         "random-bands, at the learning rate of learning-rate",
         color=0,
         dash="7px,7px",
-        prepare=(random_bands,),
+        prepare=(starts.random_bands,),
         chosen="lr",
     ),
 }
-"""By name, in the order of the tables."""
+"""What changes kernels alone, as the first paper does: by name, in the order of the tables."""
+
+INPUT = {
+    "orthogonal-kernels": Condition(
+        "kernels orthogonal, norms of the default",
+        color=1,
+        dash="12px,3px",
+        prepare=(starts.orthogonal_kernels,),
+    ),
+    "orthogonal-maps": Condition(
+        "feature maps of 1,000 training images uncorrelated in every layer",
+        color=2,
+        dash="9px,3px,2px,3px",
+        prepare=(starts.maps_orthogonal,),
+    ),
+    "orthogonal-maps-first": Condition(
+        "the same in the first layer only",
+        color=3,
+        dash="5px,5px",
+        prepare=(starts.first_maps_orthogonal,),
+    ),
+    "whitening-layer": Condition(
+        "a frozen layer ahead that whitens 2 × 2 patches, each filter with its negative",
+        color=4,
+        dash="2px,3px",
+        prepare=(starts.whitening_layer,),
+    ),
+    "deconvolution": Condition(
+        "every layer whitens its input patches at every step",
+        color=5,
+        dash="16px,4px",
+        prepare=(starts.deconvolution,),
+    ),
+    "decov": Condition(
+        "squared correlations of the feature maps in the training loss",
+        color=0,
+        dash="7px,7px",
+        chosen="decorrelation",
+    ),
+    "extra-layer": Condition(
+        "a layer ahead of the whitening layer's shape, PyTorch's default, trained",
+        color=4,
+        dash="9px,3px,2px,3px,2px,3px",
+        prepare=(starts.extra_layer,),
+    ),
+    "orthogonal-maps-ridge": Condition(
+        "orthogonal-maps, but for the directions in which the input is weak",
+        color=2,
+        dash="20px,3px",
+        prepare=(starts.maps_orthogonal_ridge,),
+    ),
+    "orthogonal-maps-raw": Condition(
+        "orthogonal-maps, with the maps' means",
+        color=2,
+        dash="3px,3px",
+        prepare=(starts.maps_orthogonal_raw,),
+    ),
+    "orthogonal-maps-leading": Condition(
+        "orthogonal-maps, of kernels in the input's strongest directions alone",
+        color=2,
+        dash="14px,3px,3px,3px",
+        prepare=(starts.maps_orthogonal_leading,),
+    ),
+}
+"""What makes feature maps orthogonal, with or without the input: compared with ``baseline``."""
+
+SHRUNK = {
+    f"{name}-scale": replace(
+        condition,
+        words=f"{name}, each layer shrunk as in scale",
+        prepare=(starts.shrink, *condition.prepare)
+        if name in ("whitening-layer", "deconvolution")  # which change the layers themselves
+        else (*condition.prepare, starts.shrink),
+    )
+    for name, condition in INPUT.items()
+    if name in ("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-first")
+    or name in ("whitening-layer", "deconvolution", "decov")
+}
+"""Some of the same at Algorithm 1's norms: compared with ``scale``."""
+
+CONDITIONS = KERNELS | INPUT | SHRUNK
+"""All conditions."""
 
 CONTRASTS = {
     ("scale", "baseline"): "shrinking alone",
@@ -214,3 +219,24 @@ CONTRASTS = {
     ("random-bands-scale", "scale"): "narrow spectra at Algorithm 1's scale",
 }
 """Pairs of conditions, and the question that the difference of the two answers."""
+
+INPUT_CONTRASTS = {
+    ("orthogonal-kernels", "baseline"): "orthogonal kernels",
+    ("orthogonal-maps", "baseline"): "uncorrelated maps at the start",
+    ("orthogonal-maps", "orthogonal-kernels"): "what the input's autocorrelation adds",
+    ("orthogonal-maps-first", "baseline"): "uncorrelated maps at the start, first layer",
+    ("orthogonal-maps-ridge", "orthogonal-maps"): "weak directions left as they are",
+    ("orthogonal-maps-raw", "orthogonal-maps"): "orthogonal with their means",
+    ("orthogonal-maps-leading", "orthogonal-maps"): "strong directions only",
+    ("whitening-layer", "extra-layer"): "a layer that whitens, against one that does not",
+    ("whitening-layer", "baseline"): "whitening ahead of the network",
+    ("deconvolution", "baseline"): "whitening in every layer, at every step",
+    ("decov", "baseline"): "correlations kept low in training",
+    ("orthogonal-kernels-scale", "scale"): "orthogonal kernels, at Algorithm 1's scale",
+    ("orthogonal-maps-scale", "scale"): "uncorrelated maps at the start, there",
+    ("orthogonal-maps-first-scale", "scale"): "the same in the first layer, there",
+    ("whitening-layer-scale", "scale"): "whitening ahead of the network, there",
+    ("deconvolution-scale", "scale"): "whitening at every step, there",
+    ("decov-scale", "scale"): "correlations kept low in training, there",
+}
+"""The same for the conditions that bring the input in."""

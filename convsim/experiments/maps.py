@@ -88,7 +88,7 @@ def _measure(settings: MapSettings, place: Place) -> Measured:
         record = read_record(TRAINING.path(settings.run, machine.folder))
         model: nn.Module = load_network(record, machine.folder).to(device)
     else:
-        model = initialise(settings.run, device, classes=len(test.classes))[0]
+        model = initialise(settings.run, device, classes=len(test.classes), train=train)[0]
     found = map_cosines(model, test, settings.images)
     layers = {name: reading._asdict() for name, reading in found.items()}
     return Measured({"layers": layers}, train.source)

@@ -184,7 +184,7 @@ def _check_regularized(settings: RegularizedSettings, machine: Machine, here: bo
 
 def _of_network(settings: OverlapSettings, place: Place) -> Measured:
     train, test = load(settings.run.data, place.machine.data_dir, place.machine.device)
-    return Measured(measure_network(settings, test, place.machine.folder), train.source)
+    return Measured(measure_network(settings, train, test, place.machine.folder), train.source)
 
 
 def _needs_training(settings: OverlapSettings) -> Task | None:
@@ -203,14 +203,16 @@ NETWORKS = Experiment("overlap", _of_network, _needs_training, _check_network)
 REGULARIZED = Experiment("overlapregularized", _of_regularized, check=_check_regularized)
 
 
-def measure_network(settings: OverlapSettings, test: Images, folder: Path) -> NetworkMetrics:
+def measure_network(
+    settings: OverlapSettings, train: Images, test: Images, folder: Path
+) -> NetworkMetrics:
     """What weights, feature maps and neighbourhoods say of each layer of one network."""
     device = test.pixels.device
     if settings.trained:
         record = read_record(TRAINING.path(settings.run, folder))
         model: nn.Module = load_network(record, folder).to(device)
     else:
-        model = initialise(settings.run, device, classes=len(test.classes))[0]
+        model = initialise(settings.run, device, classes=len(test.classes), train=train)[0]
     of_weights = measure_layers(convolutional_layers(model))
     of_maps = cosines(model, test, settings.run.pictures)
     outputs = layer_activations(model, test, settings.images)

@@ -12,13 +12,13 @@ from pathlib import Path
 from statistics import median
 
 from convsim import models
-from convsim.experiments.choices import LEARNING_RATES, SHORT
+from convsim.experiments.choices import grid
 from convsim.experiments.cifar10 import TrainingSettings, settings_of
-from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.conditions import CONDITIONS, SHRUNK
 from convsim.experiments.processes import is_running
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import CHECKPOINTS, Task, with_needs
-from convsim.experiments.sweep import SEARCHES, TRAINING
+from convsim.experiments.sweep import TRAINING
 from convsim.training.checkpoint import read_history
 
 CNN1, CNN2, WIDEST = 64, 128, 512
@@ -27,6 +27,13 @@ EVERY = (
     *("baseline", "init", "regularise", "scale", "scale-free", "both", "decay", "learning-rate"),
     *("random-bands", "same-band", "balanced-bands", "random-bands-scale", "random-bands-rate"),
 )
+AT_DEFAULT = (
+    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-first", "decov"),
+    *("whitening-layer", "extra-layer", "deconvolution"),
+)
+AT_SCALE = tuple(SHRUNK)
+VARIANTS = ("orthogonal-maps-ridge", "orthogonal-maps-raw", "orthogonal-maps-leading")
+SHORT_EPOCHS, QUERIES = 20, 100
 BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
 
 
@@ -51,7 +58,20 @@ def _group(
     return Group(question, tuple(runs))
 
 
+def _input(question: str, conditions: Sequence[str], seeds: Sequence[int]) -> Group:
+    runs = [
+        TrainingSettings(condition, CNN1, seed, SHORT_EPOCHS, queries=QUERIES)
+        for seed in seeds
+        for condition in conditions
+    ]
+    return Group(question, tuple(runs))
+
+
 BOOK = (
+    _input("Do orthogonal feature maps help?", ("baseline", *AT_DEFAULT), range(1)),
+    _input("And at Algorithm 1's norms?", ("scale", *AT_SCALE), range(1)),
+    _input("Which part of making them orthogonal matters?", VARIANTS, range(1)),
+    _input("Both again", ("baseline", *AT_DEFAULT, "scale", *AT_SCALE), range(1, 2)),
     _group("Does Algorithm 1 help, and is it its scale?", ("baseline", "init", "scale"), range(3)),
     _group("Does Algorithm 2 help?", ("regularise",), range(3)),
     _group("Would a learning rate or weight decay do?", ("learning-rate", "decay"), range(3)),
@@ -189,12 +209,19 @@ def hours_left(found: Sequence[Standing], folder: Path = RESULTS) -> float | Non
             epochs = run.epochs - begun.get(run, 0)
         else:
             run = task.settings.run
-            is_short = run.condition == SEARCHES["lr"]
-            # As many attempts at a weight decay as it usually takes.
-            epochs = len(LEARNING_RATES) * min(SHORT, run.epochs) if is_short else 3 * run.epochs
+            epochs = _searched(run)
         kind = run.model, run.width
         total += epochs * seconds.get(kind, rate * _parameters(*kind))
     return total / 3600
+
+
+def _searched(run: TrainingSettings) -> int:
+    """Epochs that a search for a condition's number takes."""
+    option = CONDITIONS[run.condition].chosen
+    if option is None or option == "weight_decay":
+        return 3 * run.epochs  # as many attempts as it usually takes
+    values, epochs = grid(option)
+    return len(values) * min(epochs, run.epochs)
 
 
 def _underway(folder: Path) -> dict[str, tuple[str, list[float]]]:

@@ -10,7 +10,7 @@ import torch
 
 from convsim.data import Images
 from convsim.experiments import runner
-from convsim.experiments.choices import choose_learning_rate, choose_weight_decay
+from convsim.experiments.choices import choose_of_grid, choose_weight_decay
 from convsim.experiments.cifar10 import TrainingSettings, check_loop, measure
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import load
@@ -34,7 +34,7 @@ class ChoiceSettings:
         return f"choice for {self.run}"
 
 
-SEARCHES = {"weight_decay": "decay", "lr": "learning-rate"}
+SEARCHES = {"weight_decay": "decay", "lr": "learning-rate", "decorrelation": "decov"}
 """The option of ``fit`` that is searched for, and the condition whose trainings search."""
 
 
@@ -89,8 +89,9 @@ def _choose(settings: ChoiceSettings, place: Place) -> Measured:
     train, test = _images(settings.run, place)
     metrics: Mapping[str, Any]
     try:
-        if settings.run.condition == SEARCHES["lr"]:
-            metrics = choose_learning_rate(settings.run, train, **_options(place))
+        option = CONDITIONS[settings.run.condition].chosen
+        if option and option != "weight_decay":
+            metrics = choose_of_grid(option, settings.run, train, **_options(place))
         else:
             target: Any = _given(place, _needs_training(settings))
             metrics = choose_weight_decay(

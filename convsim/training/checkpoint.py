@@ -14,6 +14,8 @@ from convsim.training.history import Epoch, not_finite
 from convsim.training.tensors import read_tensors, tensors_file
 
 _GENERATOR = "generator of random numbers"  # no module's name has a space in it
+_ADDED = {"decorrelation": 0.0}
+"""Settings that older checkpoints do not name, with what they meant then."""
 _AGAIN = "delete it to start the run again"
 
 
@@ -110,7 +112,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if not isinstance(rows, list):
             raise TypeError(f"history is {rows!r}")
         return tensors, {
-            "settings": dict(notes["settings"]),
+            "settings": _ADDED | dict(notes["settings"]),
             "history": [_epoch(n, row) for n, row in enumerate(rows, start=1)],
             "underway": _underway(notes.get("underway"), tensors),
         }

@@ -24,7 +24,7 @@ def check_training(
     check_whole(settings["epochs"], "epochs", least=0)
     check_whole(settings["batch_size"], "batch_size", least=1, what="images")
     check_whole(settings["seed"], "seed", least=0)
-    for name in ("lr", "beta", "weight_decay"):
+    for name in ("lr", "beta", "weight_decay", "decorrelation"):
         check_number(settings[name], name)
     if not (checkpoint is None or isinstance(checkpoint, Path)):
         raise ValueError(

@@ -23,6 +23,7 @@ from convsim.training.arithmetic import (
     set_generator_state,
 )
 from convsim.training.checkpoint import Underway, load_checkpoint, save_checkpoint
+from convsim.training.decorrelation import mean_squared_correlation, outputs_of
 from convsim.training.history import (
     Epoch,
     Stopped,
@@ -36,6 +37,7 @@ from convsim.training.inputs import (
 )
 
 EVALUATED_AT_ONCE = 2000  # images
+DECORRELATED = 4  # every fourth image of a batch is enough for the correlations of its maps
 LOOP = 2
 """Version of the training loop and of its networks, for records.
 
@@ -54,6 +56,7 @@ def fit(
     batch_size: int = 512,
     beta: float = 0.0,
     weight_decay: float = 0.0,
+    decorrelation: float = 0.0,
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
@@ -76,6 +79,8 @@ def fit(
         batch_size: images a step.
         beta: weight of the sum of L_CS over the convolutional layers in the loss.
         weight_decay: the same for ½ ‖w‖² of the convolutional layers' weights, through SGD.
+        decorrelation: the same for the mean squared correlation between the layers' feature maps,
+            :func:`convsim.training.decorrelation.mean_squared_correlation`.
         seed: seed of the shuffles, and of dropout if there is any.
         precision: ``"float32"``; ``"tf32"``, on a GPU only; or ``"bfloat16"``, autocast, with
             weights and L_CS in float32.
@@ -103,7 +108,8 @@ def fit(
         (1, 'blocks.0.0')
     """
     settings: dict[str, Any] = {"lr": lr, "batch_size": batch_size, "beta": beta}
-    settings |= {"weight_decay": weight_decay, "seed": seed, "precision": precision}
+    settings |= {"weight_decay": weight_decay, "decorrelation": decorrelation}
+    settings |= {"seed": seed, "precision": precision}
     check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
     settings |= {"data": train.source, "images": len(train), "loop": LOOP}
     device = next(model.parameters()).device
@@ -209,9 +215,13 @@ class _Run:
         # They stay on the device: asking for a number after every step would make a GPU wait.
         losses, right = [], []
         whole = True
-        with kernels(device, tf32=settings["precision"] == "tf32"):
+        watched = self.layers if settings["decorrelation"] else ()
+        with (
+            kernels(device, tf32=settings["precision"] == "tf32"),
+            outputs_of(watched) as outputs,
+        ):
             for batch, labels in self.train.batches(settings["batch_size"], order[done:]):
-                loss, hits = self._step(batch, labels)
+                loss, hits = self._step(batch, labels, outputs)
                 losses.append(loss)
                 right.append(hits)
                 note_step()
@@ -229,7 +239,7 @@ class _Run:
             self._save(underway)
         return whole
 
-    def _step(self, batch: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _step(self, batch: Tensor, labels: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
         """One step of SGD; its cross-entropy, and how many images were classified rightly."""
         # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
         with autocast(batch.device, self.settings["precision"]):
@@ -238,6 +248,10 @@ class _Run:
         loss = cross_entropy
         if beta := self.settings["beta"]:
             loss = loss + beta * _total_similarity(self.layers)
+        if strength := self.settings["decorrelation"]:
+            correlations = [mean_squared_correlation(maps[::DECORRELATED]) for maps in outputs]
+            loss = loss + strength * torch.stack(correlations).sum()
+            outputs.clear()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
