@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from convsim.experiments import descent, maps, overlap, pairs, plan, runner
+from convsim.experiments import descent, inputs, maps, overlap, pairs, plan, runner
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import DATA_SETS, source_of
@@ -60,6 +60,21 @@ EXPERIMENTS: dict[str, tuple[str, list[Task]]] = {
     "floor": ("How far L_CS falls at fixed norms.", descent.FLOORS.tasks(descent.FLOOR)),
 }
 """The experiments that need no images: by name, in words, and their runs."""
+ON_IMAGES: dict[str, tuple[str, Callable[[Path, str | None], list[Task]]]] = {
+    "overlap": (
+        "Neighbourhoods in the channels of trained networks.",
+        lambda results, data: overlap.tasks(overlap.plan(results, data=data)),
+    ),
+    "maps": (
+        "How alike the feature maps of the kept networks are, raw and centred.",
+        lambda results, data: maps.tasks(maps.plan(results, data=data)),
+    ),
+    "input": (
+        "Kernels made for an input, and how long their feature maps stay orthogonal.",
+        lambda results, data: inputs.tasks(inputs.plan(results, data=data)),
+    ),
+}
+"""Those that need some: by name, in words, and their runs on some data."""
 
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
 Conditions = Annotated[str | None, typer.Option(help=f"Some of {','.join(CONDITIONS)}.")]
@@ -157,55 +172,34 @@ def list_table5(
         _echo(plan.report(chosen, results))
 
 
-@running.command("overlap")
-def run_overlap(
-    context: typer.Context,
-    data: Data = PLANNED_ON,
-    data_dir: DataDir = None,
-    device: Device = None,
-    jobs: Jobs = 1,
-    cluster: Cluster = None,
-    results: Results = RESULTS,
-) -> None:
-    """Neighbourhoods in the channels of trained networks."""
-    with _told():
-        machine = _machine(context, data_dir, device, results, jobs)
-        tasks = overlap.tasks(overlap.plan(results, data=source_of(data, data_dir)))
-        runner.run(tasks, machine, jobs=jobs, cluster=cluster)
-        _echo(runner.standing(tasks, results))
+def _add_on_images(name: str, words: str) -> None:
+    """The two commands of an experiment with images, whose plan depends on what is recorded."""
+
+    @running.command(name, help=words)
+    def run_it(
+        context: typer.Context,
+        data: Data = PLANNED_ON,
+        data_dir: DataDir = None,
+        device: Device = None,
+        jobs: Jobs = 1,
+        cluster: Cluster = None,
+        results: Results = RESULTS,
+    ) -> None:
+        with _told():
+            machine = _machine(context, data_dir, device, results, jobs)
+            tasks = ON_IMAGES[name][1](results, source_of(data, data_dir))
+            runner.run(tasks, machine, jobs=jobs, cluster=cluster)
+            _echo(runner.standing(tasks, results))
+
+    @listing.command(name, help=words)
+    def list_it(results: Results = RESULTS) -> None:
+        with _told():
+            _look_into(results)
+            _echo(runner.standing(ON_IMAGES[name][1](results, None), results))
 
 
-@running.command("maps")
-def run_maps(
-    context: typer.Context,
-    data: Data = PLANNED_ON,
-    data_dir: DataDir = None,
-    device: Device = None,
-    jobs: Jobs = 1,
-    results: Results = RESULTS,
-) -> None:
-    """How alike the feature maps of the kept networks are, raw and centred."""
-    with _told():
-        machine = _machine(context, data_dir, device, results, jobs)
-        tasks = maps.tasks(maps.plan(results, data=source_of(data, data_dir)))
-        runner.run(tasks, machine, jobs=jobs)
-        _echo(runner.standing(tasks, results))
-
-
-@listing.command("maps")
-def list_maps(results: Results = RESULTS) -> None:
-    """How alike the feature maps of the kept networks are, raw and centred."""
-    with _told():
-        _look_into(results)
-        _echo(runner.standing(maps.tasks(maps.plan(results)), results))
-
-
-@listing.command("overlap")
-def list_overlap(results: Results = RESULTS) -> None:
-    """Neighbourhoods in the channels of trained networks."""
-    with _told():
-        _look_into(results)
-        _echo(runner.standing(overlap.tasks(overlap.plan(results)), results))
+for _name, (_words, _plan) in ON_IMAGES.items():
+    _add_on_images(_name, _words)
 
 
 @app.command()

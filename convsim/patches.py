@@ -7,18 +7,17 @@ K R Kᵀ, with the patches' autocorrelation R = E[P Pᵀ].
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from convsim.checks import check_number, check_tensor, check_weight, check_whole
-from convsim.layers import Convolution, check_plain_weights, class_name, convolutional_layers
+from convsim.layers import Convolution
 
 NUMBERS_AT_ONCE = 2**24  # of patches: 128 MB in float64
 
@@ -150,91 +149,6 @@ def orthogonal_maps(
     return torch.cat(whitened).view(weight.shape).to(weight)
 
 
-def orthogonalize_maps(
-    model: nn.Module,
-    images: Tensor,
-    *,
-    eps: float = 0.0,
-    centered: bool = True,
-    leading: bool = False,
-    layers: Collection[str] | None = None,
-) -> nn.Module:
-    """Give every convolution of a model the kernels of :func:`orthogonal_maps`, in place.
-
-    The model runs once, without gradients. Each convolution, when its turn comes, takes R from the
-    input that it gets from the layers before it, which have their new weights by then, and is
-    changed before it computes. Dropout is off, batch normalisation uses the statistics of the
-    images; modes and statistics are left as they were. A layer that is called several times takes
-    the input of its first call, one that is not called stays as it is.
-
-    Args:
-        model: any network that ``model(images)`` runs, with ``Conv1d``, ``Conv2d`` or ``Conv3d``.
-        images: a batch of a few hundred images that the model accepts.
-        eps: as for :func:`orthogonal_maps`.
-        centered: leave the mean patch out of R, because batch normalisation takes off the maps'
-            means; choose False for a network without it.
-        leading: as for :func:`orthogonal_maps`.
-        layers: names of the layers to change; by default all.
-
-    Returns:
-        The model.
-
-    Raises:
-        ValueError: if the model has no such layer, computes a weight from other tensors or refuses
-            the images, or as :func:`orthogonal_maps`; the message names the layer, and no weight
-            is changed then.
-
-    Example:
-        >>> _ = torch.manual_seed(0)
-        >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3))
-        >>> _ = orthogonalize_maps(model, torch.rand(20, 1, 16, 16))
-        >>> from convsim import redundancy_report
-        >>> report = redundancy_report(model, torch.rand(50, 1, 16, 16))
-        >>> [layer.correlation < 0.1 for layer in report.layers]
-        [True, True]
-    """
-    found = dict(convolutional_layers(model))
-    for name in found if layers is None else layers:
-        if name not in found:
-            raise ValueError(f"layer {name!r} is no convolution; expected some of {list(found)}")
-    changed = {name: found[name] for name in (found if layers is None else layers)}
-    check_plain_weights([*changed.items()])
-    check_tensor(images, "images", axes=2)
-    done: dict[str, Tensor] = {}
-
-    def change(name: str) -> Callable[[Convolution, tuple[Tensor, ...]], None]:
-        def hook(layer: Convolution, inputs: tuple[Tensor, ...]) -> None:
-            if name in done:
-                return
-            done[name] = layer.weight.detach().clone()
-            try:
-                seen = _seen_by(layer, inputs[0], centered)
-                layer.weight.copy_(orthogonal_maps(layer.weight, seen, eps=eps, leading=leading))
-            except ValueError as error:
-                raise ValueError(f"layer {name!r}: {error}") from error
-
-        return hook
-
-    hooks = [layer.register_forward_pre_hook(change(name)) for name, layer in changed.items()]
-    try:
-        with torch.no_grad(), _with_statistics_of_the_batch(model):
-            model(images)
-    except Exception as error:
-        with torch.no_grad():
-            for name, weight in done.items():
-                changed[name].weight.copy_(weight)
-        if isinstance(error, ValueError):
-            raise
-        raise ValueError(
-            f"{class_name(model)} refused images of shape {tuple(images.shape)} "
-            f"({type(error).__name__}: {error}); expected a batch that model(images) accepts"
-        ) from error
-    finally:
-        for handle in hooks:
-            handle.remove()
-    return model
-
-
 def patch_covariance(layer: Convolution, maps: Tensor, count: int) -> Tensor:
     """The covariance of some of the patches that a layer meets, in float32 and on their device.
 
@@ -259,8 +173,17 @@ def patch_covariance(layer: Convolution, maps: Tensor, count: int) -> Tensor:
     return patches.T @ patches / len(patches)
 
 
-def _seen_by(layer: Convolution, maps: Tensor, centered: bool) -> Tensor:
-    """R of the input of a layer."""
+def autocorrelation_for(layer: Convolution, maps: Tensor, *, centered: bool = False) -> Tensor:
+    """:func:`patch_autocorrelation` with the kernel size, padding, stride and dilation of a layer.
+
+    Args:
+        layer: a convolution; its way of padding counts, too.
+        maps: its input, ``(B, C, *spatial)`` or one without a batch axis.
+        centered: as there.
+
+    Raises:
+        ValueError: as there.
+    """
     padded, strides, steps = _padded(layer, maps)
     check_tensor(padded, "its input", axes=3)
     return _autocorrelation(padded, layer.kernel_size, strides, steps, centered)
@@ -401,22 +324,3 @@ def _padding(
     else:
         both = [(n, n) for n in _of_axes(padding, "padding", axes, least=0)]
     return [*itertools.chain(*reversed(both))]
-
-
-@contextlib.contextmanager
-def _with_statistics_of_the_batch(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, but batch normalisation as in training; its statistics stay as they were."""
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = {name: value.clone() for name, value in model.named_buffers()}
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-        with torch.no_grad():
-            for name, value in model.named_buffers():
-                value.copy_(buffers[name])

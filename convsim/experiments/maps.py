@@ -16,6 +16,7 @@ from convsim.experiments.networks import load_network, network_path
 from convsim.experiments.record import RESULTS, read_record, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
 from convsim.experiments.sweep import TRAINING
+from convsim.feature_maps import MapCosines
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,17 @@ class LayerMaps(TypedDict):
     per_image: float | None
     expected: float | None
     correlation: float | None
-    dead: int
+    dead: int | None
+
+
+def layer_maps(found: MapCosines) -> LayerMaps:
+    """The reading of a layer as a record holds it."""
+    return {
+        "per_image": found.per_image,
+        "expected": found.expected,
+        "correlation": found.correlation,
+        "dead": found.dead,
+    }
 
 
 class MapMetrics(TypedDict):
@@ -90,7 +101,7 @@ def _measure(settings: MapSettings, place: Place) -> Measured:
     else:
         model = initialise(settings.run, device, classes=len(test.classes), train=train)[0]
     found = map_cosines(model, test, settings.images)
-    layers = {name: reading._asdict() for name, reading in found.items()}
+    layers = {name: layer_maps(reading) for name, reading in found.items()}
     return Measured({"layers": layers}, train.source)
 
 

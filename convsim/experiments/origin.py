@@ -18,6 +18,8 @@ _MODULE = PACKAGE / "__main__.py"
 COMMANDS = {
     "pairs": ("convsim run table1", "convsim run table2", "convsim run table6"),
     "table5choice": ("convsim run table5",),
+    "inputpatches": ("convsim run input",),
+    "inputsteps": ("convsim run input",),
     "overlapregularized": ("convsim run overlap",),
     "benchmark": ("python benchmarks/similarity.py",),
     "trainingbenchmark": ("python benchmarks/training.py",),

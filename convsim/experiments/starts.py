@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from convsim.layers import convolutional_layers
-from convsim.patches import orthogonal_maps, orthogonalize_maps, patch_autocorrelation
+from convsim.patches import orthogonal_maps, patch_autocorrelation
 from convsim.training import minimize_similarity
 from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 from convsim.training.deconvolution import deconvolve
+from convsim.whitening import orthogonalize_maps
 
 SEEN = 1000
 """Training images that a start may look at, evenly spread."""

@@ -62,6 +62,7 @@ def fit(
     checkpoint: Path | None = None,
     progress: bool = True,
     stop: Callable[[], bool] | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> list[Epoch]:
     r"""Train a classifier with SGD on the cross-entropy plus :math:`\beta \sum L_{CS}`, in place.
 
@@ -88,6 +89,7 @@ def fit(
             there.
         progress: show a progress bar.
         stop: asked after every step; once it says yes, the checkpoint is written and the run left.
+        on_step: called with the number of steps made so far: before the first, and after each.
 
     Returns:
         A list with one :class:`convsim.training.history.Epoch` an epoch, those before a stop
@@ -120,11 +122,22 @@ def fit(
             "more epochs, or delete it to start again"
         )
     steps = math.ceil(len(train) / batch_size)
+    made = len(run.epochs) * steps + len(run.underway.losses)
+
+    def note_step() -> None:
+        nonlocal made
+        made += 1
+        bar.update()
+        if on_step is not None:
+            on_step(made)
+
+    if on_step is not None:
+        on_step(made)
     with (
         torch.random.fork_rng([device] if device.type == "cuda" else []),
         tqdm(
             total=epochs * steps,
-            initial=len(run.epochs) * steps + len(run.underway.losses),
+            initial=made,
             unit="step",
             disable=not progress,
         ) as bar,
@@ -132,7 +145,7 @@ def fit(
         while len(run.epochs) < epochs:
             number = len(run.epochs) + 1
             bar.set_description(f"epoch {number} of {epochs}")
-            if not run.train_epoch(number, bar.update):
+            if not run.train_epoch(number, note_step):
                 raise Stopped(f"stopped in epoch {number} of {epochs}")
             epoch = run.end_epoch(number)
             bar.set_postfix_str(
