@@ -19,7 +19,7 @@ from convsim.evidence.training_tables import (
     runs_of,
     sweep_of_width,
 )
-from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.conditions import KERNELS
 from convsim.experiments.record import RESULTS, Record, matching_records, read_records
 from convsim.figures import COLORS, SYMBOLS, finish, rounded
 from convsim.table import Table
@@ -32,7 +32,7 @@ def cost_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         ValueError: if no training of this width is recorded.
     """
     records = sweep_of_width(width, folder)
-    runs = {condition: runs_of(records, condition, width) for condition in CONDITIONS}
+    runs = {condition: runs_of(records, condition, width) for condition in KERNELS}
     base = _seconds(runs["baseline"]) if runs["baseline"] else None
     return Table(
         columns=(

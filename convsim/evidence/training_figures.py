@@ -22,7 +22,7 @@ from convsim.evidence.training_tables import (
     sweep_of_width,
     sweep_records,
 )
-from convsim.experiments.conditions import CONDITIONS, CONTRASTS
+from convsim.experiments.conditions import CONDITIONS, CONTRASTS, KERNELS
 from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded
 
@@ -78,7 +78,7 @@ def epochs_figure(
     named: set[str] = set()
     said = []
     for row, (width, quantity) in enumerate(panels, start=1):
-        for condition in STYLES:
+        for condition in KERNELS:
             runs = runs_of(records, condition, width)
             if not runs:
                 continue

@@ -21,7 +21,7 @@ from convsim.evidence.statistics import (
 )
 from convsim.experiments import paper
 from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, settings_of
-from convsim.experiments.conditions import CONDITIONS, CONTRASTS
+from convsim.experiments.conditions import CONTRASTS, KERNELS
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
@@ -186,7 +186,7 @@ def _condition_table(
     folder: Path,
 ) -> Table:
     records = sweep_of_width(width, folder)
-    runs = {condition: runs_of(records, condition, width) for condition in CONDITIONS}
+    runs = {condition: runs_of(records, condition, width) for condition in KERNELS}
     return Table(
         columns=(("", "condition"), *measures, ("", "n")),
         rows=tuple(
@@ -195,16 +195,30 @@ def _condition_table(
             if some
         ),
         caption=f"{named(width, records)} under every condition{said}.",
-        source=provenance(records) + _not_recorded([name for name in runs if not runs[name]]),
+        source=provenance(records) + not_recorded([name for name in runs if not runs[name]]),
     )
 
 
 def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     """Differences of conditions in test accuracy, paired by seed, with 95 % intervals."""
     records = sweep_of_width(width, folder)
+    return differences_table(records, CONTRASTS, named(width, records))
+
+
+def differences_table(
+    records: Sequence[Training], contrasts: Mapping[tuple[str, str], str], network: str
+) -> Table:
+    """Differences between conditions in accuracy, paired by seed, with 95 % intervals.
+
+    Args:
+        records: the trainings of one sweep and width.
+        contrasts: pairs of conditions, and what their difference is the effect of.
+        network: what was trained, in words.
+    """
+    width = records[0].settings["width"]
     rows = []
     missing = []
-    for (first, second), question in CONTRASTS.items():
+    for (first, second), question in contrasts.items():
         name = f"{first} − {second}"
         runs, others = (runs_of(records, condition, width) for condition in (first, second))
         differences = [
@@ -222,13 +236,13 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
             *(("", "n"), ("", "what it is the effect of")),
         ),
         rows=tuple(rows),
-        caption=f"Differences between conditions, {named(width, records)}, paired "
-        "by seed: mean [95 % interval].",
-        source=provenance(records) + _not_recorded(missing),
+        caption=f"Differences between conditions, {network}, paired by seed: mean [95 % interval].",
+        source=provenance(records) + not_recorded(missing),
     )
 
 
-def _not_recorded(missing: Sequence[str]) -> str:
+def not_recorded(missing: Sequence[str]) -> str:
+    """The end of a source that says what a table lacks; empty if it lacks nothing."""
     return f" {NOT_RECORDED.capitalize()}: {', '.join(missing)}." if missing else ""
 
 
