@@ -217,8 +217,12 @@ def _autocorrelation(
     total = torch.zeros(size, size, dtype=torch.float64)
     mean = torch.zeros(size, dtype=torch.float64)
     positions = _positions(padded, extents, strides)
+    # Deviations are from the first patch on: those of a constant input are zero, without rounding.
+    first = _patches(padded[:1].to("cpu", torch.float64), extents, strides, steps)[0]
     for chunk in padded.split(max(1, NUMBERS_AT_ONCE // (size * positions))):
         patches = _patches(chunk.to("cpu", torch.float64), extents, strides, steps)
+        if centered:
+            patches = patches - first
         total.addmm_(patches.T, patches)
         mean += patches.sum(0)
     total /= len(padded) * positions
