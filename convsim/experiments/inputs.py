@@ -37,8 +37,14 @@ from convsim.training.deconvolution import folded
 from convsim.whitening import input_autocorrelations
 
 WATCHED = (
-    *("baseline", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-ridge"),
-    *("orthogonal-maps-leading", "orthogonal-maps-scale", "deconvolution", "decov"),
+    *("baseline", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power"),
+    *(
+        "orthogonal-maps-ridge",
+        "orthogonal-maps-leading",
+        "orthogonal-maps-scale",
+        "deconvolution",
+        "decov",
+    ),
 )
 WEAK = 0.01
 """The directions of an input that together hold this share of its power are its weak ones."""

@@ -28,8 +28,8 @@ EVERY = (
     *("random-bands", "same-band", "balanced-bands", "random-bands-scale", "random-bands-rate"),
 )
 AT_DEFAULT = (
-    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-first", "decov"),
-    *("whitening-layer", "extra-layer", "deconvolution"),
+    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power", "decov"),
+    *("orthogonal-maps-first", "whitening-layer", "extra-layer", "deconvolution"),
 )
 AT_SCALE = tuple(SHRUNK)
 VARIANTS = ("orthogonal-maps-ridge", "orthogonal-maps-raw", "orthogonal-maps-leading")

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from convsim.layers import convolutional_layers
-from convsim.patches import orthogonal_maps, patch_autocorrelation
+from convsim.patches import expected_gram, orthogonal_maps, patch_autocorrelation
 from convsim.training import minimize_similarity
 from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 from convsim.training.deconvolution import deconvolve
-from convsim.whitening import orthogonalize_maps
+from convsim.whitening import input_autocorrelations, orthogonalize_maps
 
 SEEN = 1000
 """Training images that a start may look at, evenly spread."""
@@ -109,6 +109,27 @@ def maps_orthogonal(model: nn.Module, start: Start) -> None:
 def first_maps_orthogonal(model: nn.Module, start: Start) -> None:
     """The same in the first layer alone."""
     orthogonalize_maps(model, start.seen(), layers=[convolutional_layers(model)[0][0]])
+
+
+def maps_orthogonal_power(model: nn.Module, start: Start) -> None:
+    """The same in all layers, each kernel as long as it takes for its map to keep its power.
+
+    Behind a batch normalisation that, and not the kernel's norm, is what a step is measured by.
+    """
+    wanted = _map_powers(model, start)
+    orthogonalize_maps(model, start.seen())
+    with torch.no_grad():
+        for name, power in _map_powers(model, start).items():
+            weight = model.get_parameter(f"{name}.weight")
+            factor = (wanted[name] / power).sqrt().to(weight)
+            weight.mul_(factor.view(-1, *[1] * (weight.ndim - 1)))
+
+
+def _map_powers(model: nn.Module, start: Start) -> dict[str, Tensor]:
+    """The variance of every map of every layer on the start's images."""
+    found = input_autocorrelations(model, start.seen())
+    layers = dict(convolutional_layers(model))
+    return {name: expected_gram(layers[name].weight, R).diagonal() for name, R in found.items()}
 
 
 def maps_orthogonal_ridge(model: nn.Module, start: Start) -> None:
