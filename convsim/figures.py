@@ -114,6 +114,35 @@ def spectra(layers: Mapping[str, Tensor], *, count: int = 6) -> Figure:
     return figure
 
 
+def eigenpatches(
+    autocorrelations: Mapping[str, Tensor], *, size: int = 3, count: int = 9
+) -> Figure:
+    """The leading eigenvectors of some patch autocorrelations, each with its share of the power.
+
+    Args:
+        autocorrelations: R by name, of patches of grey or colour images, a row each.
+        size: side of the patches.
+        count: eigenvectors shown of each.
+    """
+    height = 1.15 * len(autocorrelations)
+    figure, axes = plt.subplots(
+        len(autocorrelations), count, figsize=(7.4, height), squeeze=False, layout="constrained"
+    )
+    for row, (name, R) in zip(axes, autocorrelations.items(), strict=True):
+        values, vectors = torch.linalg.eigh(R)
+        shares = (values / values.sum()).flip(0)
+        for axis, share, vector in zip(row, shares, vectors.T.flip(0), strict=False):
+            pattern = vector.view(-1, size, size).permute(1, 2, 0)
+            # The sign is anybody's; the first one is to look bright.
+            pattern = pattern * pattern.sum().sign() if axis is row[0] else pattern
+            shown = 0.5 + pattern / pattern.abs().max() / 2
+            axis.imshow(shown.squeeze(2).numpy(), cmap="gray", vmin=0, vmax=1)
+            axis.set_title(f"{share:.1%}" if share >= 0.001 else f"{share:.2%}", fontsize=9)
+            axis.set(xticks=[], yticks=[])
+        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=10)
+    return figure
+
+
 def collapse(kernels: int = 4, channels: int = 3) -> Figure:
     """What the linear form saves: a square of correlations against a line of autocorrelations."""
     figure, (left, right) = plt.subplots(
