@@ -85,3 +85,10 @@ def by_condition(folder: Path, seed: int = 0) -> dict[str, Record]:
 
 def layer_weights(model: nn.Module) -> list[Tensor]:
     return [layer.weight.detach() for _, layer in convolutional_layers(model)]
+
+
+def layers_of(condition: str) -> list[str]:
+    """Names of a network's convolutions: some conditions put one ahead of the first."""
+    if condition.removesuffix("-scale") in ("whitening-layer", "extra-layer"):
+        return ["blocks.0.0.0", "blocks.0.0.2", *LAYERS[1:]]
+    return LAYERS

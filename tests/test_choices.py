@@ -1,4 +1,4 @@
-"""The numbers that two controls search for before they run."""
+"""The numbers that three conditions search for before they run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from convsim.data import Images
 from convsim.experiments import choices
+from convsim.experiments.activations import map_cosines
 from convsim.experiments.cifar10 import initialise, measure
 from convsim.experiments.record import read_records
 from convsim.experiments.sweep import CHOICE
@@ -79,12 +81,16 @@ def test_the_learning_rate_is_the_best_on_images_held_out(
     def accuracy(settings: Any, rest: Images, held_out: Images, **options: Any) -> Any:
         seen.extend((rest, held_out))
         epochs.append(settings.epochs)
-        return {"top_test_accuracy": -abs(options["choice"] - 0.1)}, None
+        layers = {"a": {"correlation": options["choice"]}, "b": {"correlation": None}}
+        return {"top_test_accuracy": -abs(options["choice"] - 0.1), "layers_after": layers}, None
 
     monkeypatch.setattr(choices, "measure", accuracy)
     (settings,) = rows("learning-rate", epochs=12)
-    found = choices.choose_learning_rate(settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
+    found = choices.choose_of_grid("lr", settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
     assert found["choice"] == 0.1
+    assert [row["correlation"] for row in found["tried"]] == [
+        [row["lr"], None] for row in found["tried"]
+    ]
     assert epochs == [10] * 5 and found["epochs"] == 10  # a long run's search stays short
     rest, held_out = seen[:2]
     assert (len(rest), len(held_out)) == (405, 45)
@@ -111,7 +117,30 @@ def test_a_learning_rate_that_diverges_is_not_chosen(
     monkeypatch.setattr(choices, "LEARNING_RATES", (1e30,))
     run(rows("learning-rate", "baseline"), tmp_path / "none")
     (choice,) = read_records(CHOICE.name, tmp_path / "none")
-    assert choice.metrics == {"diverged": "every learning rate of (1e+30,) diverged"}
+    assert choice.metrics == {"diverged": "every lr of (1e+30,) diverged"}
     records = by_condition(tmp_path / "none")
-    assert "every learning rate" in records["learning-rate"].metrics["diverged"]
+    assert "every lr" in records["learning-rate"].metrics["diverged"]
     assert "top_test_accuracy" in records["baseline"].metrics
+
+
+def test_decov_takes_the_strength_that_is_best_on_images_held_out(tmp_path: Path) -> None:
+    run(rows("decov", "decov-scale"), tmp_path)
+    (search,) = read_records(CHOICE.name, tmp_path)
+    tried = {row["decorrelation"]: row for row in search.metrics["tried"]}
+    assert list(tried) == [0.1, 1.0, 10.0]
+    # By training anew, outside the search, on the images that it leaves.
+    order = torch.randperm(450, generator=torch.Generator().manual_seed(0))
+    held_out, rest = TRAIN.subset(order[:45]), TRAIN.subset(order[45:])
+    (settings,) = rows("decov")
+    options = {"lr": 0.05, "batch_size": 128, "epochs": 2, "progress": False}
+    for strength, row in tried.items():
+        model, _ = initialise(settings, "cpu")
+        history = fit(model, rest, held_out, decorrelation=strength, **options)
+        best = max(epoch.test_accuracy for epoch in history)
+        assert row["accuracy"] == pytest.approx(best, rel=1e-5)
+        found = map_cosines(model, held_out, settings.pictures).values()
+        correlations = [layer.correlation for layer in found]
+        assert row["correlation"] == pytest.approx(correlations, rel=1e-5)
+    best = max(tried, key=lambda strength: tried[strength]["accuracy"])
+    for condition in ("decov", "decov-scale"):
+        assert by_condition(tmp_path)[condition].metrics["chosen"] == {"decorrelation": best}

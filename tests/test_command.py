@@ -12,9 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from convsim.__main__ import app
-from convsim.experiments import pairs, runner
+from convsim.experiments import pairs, plan, runner
 from convsim.experiments.record import read_record, read_records
 from convsim.experiments.runner import Machine, Task
+
+PLANNED, SEARCHES = len(plan.planned()), 3
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_images_that_are_not_whole_are_a_message(tmp_path: Path, jobs: str) -> N
     result = CliRunner().invoke(app, [*command, "--results", str(tmp_path / "r"), "--jobs", jobs])
     assert result.exit_code == 2, result.output
     assert result.stderr.splitlines()[-1].startswith(f"Error: {folder} is incomplete or damaged: ")
-    assert ("0/72" in result.stderr) == (jobs == "2")
+    assert (f"0/{PLANNED + SEARCHES}" in result.stderr) == (jobs == "2")
 
 
 def test_the_version_is_printed() -> None:
@@ -141,4 +143,4 @@ def test_the_plan_on_other_data_is_listed_on_these_data(
         result = CliRunner().invoke(app, [command, *options])
         assert result.exit_code == 0, result.output
         lines = result.output.splitlines()
-        assert len(lines) == 70 + 1 and lines[-1].startswith("70 missing")
+        assert len(lines) == PLANNED + 1 and lines[-1].startswith(f"{PLANNED} missing")

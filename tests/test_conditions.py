@@ -13,6 +13,14 @@ from torch import Tensor
 from convsim import convolutional_similarity
 from convsim.experiments import cifar10, plan
 from convsim.experiments.cifar10 import TrainingSettings, initialise, measure
+from convsim.experiments.conditions import (
+    CONDITIONS,
+    CONTRASTS,
+    INPUT,
+    INPUT_CONTRASTS,
+    KERNELS,
+    SHRUNK,
+)
 from convsim.models import ShallowCNN
 from convsim.training import minimize_similarity
 from tests.small_sweeps import TEST, TRAIN, layer_weights
@@ -42,7 +50,7 @@ def initial(condition: str, seed: int = 3) -> ShallowCNN:
     return model
 
 
-@pytest.mark.parametrize("condition", ["baseline", "regularise", "decay", "learning-rate"])
+@pytest.mark.parametrize("condition", ["baseline", "regularise", "decay", "learning-rate", "decov"])
 def test_conditions_that_start_from_the_default(condition: str) -> None:
     pairs = zip(layer_weights(initial(condition)), layer_weights(default()), strict=True)
     assert all(torch.equal(ours, theirs) for ours, theirs in pairs)
@@ -127,7 +135,18 @@ def test_balanced_bands_come_closer_to_the_defaults_mean_spectrum() -> None:
         assert np.abs(balanced - wanted).max() < 0.5 * np.abs(random - wanted).max()
 
 
-@pytest.mark.parametrize("condition", plan.EVERY)
+def test_the_conditions_on_kernels_are_those_of_the_plan() -> None:
+    assert tuple(KERNELS) == plan.EVERY
+    assert len(CONDITIONS) == len(KERNELS) + len(INPUT) + len(SHRUNK)
+    for contrasts, names in ((CONTRASTS, KERNELS), (INPUT_CONTRASTS, CONDITIONS)):
+        assert {name for pair in contrasts for name in pair} <= set(names)
+    # Each is compared with something, and with what it starts from.
+    assert {name for name, _ in INPUT_CONTRASTS} == {*INPUT, *SHRUNK} - {"extra-layer"}
+    for name in SHRUNK:
+        assert (name, "scale") in INPUT_CONTRASTS
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
 def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
 
@@ -140,5 +159,7 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
         measure(TrainingSettings(condition, width=4, iterations=1), TRAIN, TEST, choice=0.25)
     assert given["lr"] == (0.25 if condition in ("learning-rate", "random-bands-rate") else 0.01)
     assert given.get("weight_decay", 0.0) == (0.25 if condition == "decay" else 0.0)
+    decorrelated = condition in ("decov", "decov-scale")
+    assert given.get("decorrelation", 0.0) == (0.25 if decorrelated else 0.0)
     assert given["beta"] == (1e-3 if condition == "regularise" else 0.0)
     assert (given["epochs"], given["batch_size"], given["precision"]) == (100, 512, "bfloat16")

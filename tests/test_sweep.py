@@ -12,6 +12,7 @@ import torch
 
 from convsim.data import digits
 from convsim.experiments import (
+    activations,
     images,
     networks,
     runner,
@@ -22,9 +23,9 @@ from convsim.experiments.record import read_records, record_path
 from convsim.experiments.runner import with_needs
 from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
+from convsim.neighborhoods.summary import measure_neighborhoods
 from convsim.training import LOOP, evaluate, loop
 from tests.small_sweeps import (
-    LAYERS,
     TEST,
     TRAIN,
     WIDTH,
@@ -32,6 +33,7 @@ from tests.small_sweeps import (
     checkpoints,
     contents,
     digits_are,
+    layers_of,
     rows,
     run,
 )
@@ -66,18 +68,24 @@ def test_every_condition_has_a_complete_record(swept: Path) -> None:
         metrics = record.metrics
         assert set(metrics) == {
             *("top_test_accuracy", "last_test_accuracy", "initialisation_seconds"),
-            *("cosine_before", "cosine_after", "chosen", "epochs"),
+            *("cosine_before", "cosine_after", "layers_before", "layers_after"),
+            *("chosen", "epochs"),
         }
+        layers = layers_of(condition)
+        inside = ".convolution" if condition.startswith("deconvolution") else ""
         epochs = metrics["epochs"]
         assert epochs["epoch"] == [1, 2]
         for key in ("loss", "train_accuracy", "test_accuracy", "seconds"):
             assert len(epochs[key]) == 2 and all(type(v) is float for v in epochs[key])
         for key in ("similarity", "normalized", "norm"):
-            assert list(epochs[key]) == LAYERS
+            assert list(epochs[key]) == [f"{name}{inside}" for name in layers]
             assert all(len(v) == 2 and min(v) > 0 for v in epochs[key].values())
-        for key in ("cosine_before", "cosine_after"):
-            assert list(metrics[key]) == LAYERS
-            assert all(0 < v < 1 for v in metrics[key].values())
+        for key in ("before", "after"):
+            cosines, states = metrics[f"cosine_{key}"], metrics[f"layers_{key}"]
+            assert list(cosines) == list(states) == layers
+            assert all(0 < v < 1 for v in cosines.values())
+            assert cosines == {name: state["per_image"] for name, state in states.items()}
+            assert all(state["overlap"] is None for state in states.values())  # no queries
         assert metrics["top_test_accuracy"] == max(epochs["test_accuracy"])
         assert metrics["last_test_accuracy"] == epochs["test_accuracy"][-1]
     assert not checkpoints(swept)
@@ -87,12 +95,14 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
     searches = {
         choice.settings["run"]["condition"]: choice for choice in read_records(CHOICE.name, swept)
     }
-    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 2
+    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 3
     assert {search.settings["run"]["seed"] for search in searches.values()} == {0}
     rate = {"lr": searches["learning-rate"].metrics["choice"]}
+    strength = {"decorrelation": searches["decov"].metrics["choice"]}
     expected = {
         "decay": {"weight_decay": searches["decay"].metrics["choice"]},
         **{"learning-rate": rate, "random-bands-rate": rate},
+        **{"decov": strength, "decov-scale": strength},
     }
     for seed in (0, 1):
         for condition, record in by_condition(swept, seed).items():
@@ -240,3 +250,16 @@ def test_a_network_that_is_not_kept_says_which_are(swept: Path) -> None:
 
 def test_a_kept_network_of_width_64_is_small() -> None:
     assert len(networks.compressed(ShallowCNN(64), TrainingSettings("init"))) <= 300_000
+
+
+def test_layers_say_how_much_their_channels_overlap_if_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(activations, "NEIGHBORS_OF", 60)
+    (settings,) = rows("deconvolution", epochs=1, queries=5)
+    metrics, trained = measure(settings, TRAIN, TEST, progress=False)
+    outputs = activations.layer_activations(trained, TEST, 60)
+    for name, state in metrics["layers_after"].items():
+        expected = measure_neighborhoods(outputs[name, "after"], 5, activations.NEIGHBORS)
+        assert state["overlap"] == expected
+        assert metrics["layers_before"][name]["overlap"] != expected
