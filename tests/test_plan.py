@@ -1,4 +1,4 @@
-"""The book's plan of trainings, and how far it is by records and checkpoints written for it."""
+"""How far a plan of trainings is, by records and checkpoints written for it."""
 
 from __future__ import annotations
 
@@ -23,64 +23,15 @@ from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.plan import BOOK, Standing, hours_left, report, selected, standing
 from convsim.experiments.record import make_record, save_record
-from convsim.experiments.runner import Task, with_needs
+from convsim.experiments.runner import Task
 from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
 from convsim.training import fit
 from convsim.training.checkpoint import save_checkpoint
 from convsim.training.history import Epoch, Stopped
 
-COPY = "CIFAR-10 (JPEG copy)"
+COPY, PLANNED = "CIFAR-10 (JPEG copy)", len(plan.planned())
 PARAMETERS = {64: 118_858, 128: 458_890}  # the paper's Table 4, without its counting of buffers
-ALL = (
-    "baseline init regularise scale scale-free both decay learning-rate random-bands same-band "
-    "balanced-bands random-bands-scale random-bands-rate"
-)
-BANDS = "random-bands same-band balanced-bands random-bands-rate random-bands-scale"
-INPUT = (
-    "baseline orthogonal-kernels orthogonal-maps orthogonal-maps-power decov orthogonal-maps-first "
-    "whitening-layer extra-layer deconvolution"
-)
-AT_SCALE = (
-    "scale orthogonal-kernels-scale orthogonal-maps-scale orthogonal-maps-first-scale "
-    "whitening-layer-scale deconvolution-scale decov-scale"
-)
-PARTS = "orthogonal-maps-ridge orthogonal-maps-raw orthogonal-maps-leading"
-ORDER = [
-    ("Do orthogonal feature maps help?", 64, (0,), 20, INPUT),
-    ("And at Algorithm 1's norms?", 64, (0,), 20, AT_SCALE),
-    ("Which part of making them orthogonal matters?", 64, (0,), 20, PARTS),
-    ("Both again", 64, (1,), 20, f"{INPUT} {AT_SCALE}"),
-    ("Does Algorithm 1 help, and is it its scale?", 64, (0, 1, 2), 100, "baseline init scale"),
-    ("Does Algorithm 2 help?", 64, (0, 1, 2), 100, "regularise"),
-    ("Would a learning rate or weight decay do?", 64, (0, 1, 2), 100, "learning-rate decay"),
-    ("Does lower similarity help?", 64, (0, 1, 2), 100, f"scale-free {BANDS} both"),
-    ("And in CNN2?", 128, (0,), 100, "baseline init scale regularise"),
-    ("More seeds for CNN1", 64, (3, 4), 100, ALL),
-    ("What does width alone buy?", 512, (0,), 100, "baseline"),
-]
-RUNS = [
-    [(condition, width, seed, epochs) for seed in seeds for condition in conditions.split()]
-    for _, width, seeds, epochs, conditions in ORDER
-]
-
-
-def test_the_books_plan_has_its_order() -> None:
-    assert [group.question for group in BOOK] == [question for question, *_ in ORDER]
-    runs = [[(r.condition, r.width, r.seed, r.epochs) for r in group.runs] for group in BOOK]
-    assert runs == RUNS
-    planned = plan.planned("digits")
-    assert len(planned) == len(set(planned)) == 105
-    assert [(r.condition, r.width, r.seed, r.epochs) for r in planned] == sum(RUNS, [])
-    assert {(r.data, r.precision) for r in planned} == {("digits", "bfloat16")}
-    assert {(r.epochs, r.queries) for r in planned} == {(20, 100), (100, 0)}
-    # Whatever a run needs is in the plan before it, but for the searches: one a number.
-    tasks = with_needs(TRAINING.tasks(planned))
-    assert [task.settings for task in tasks if task.experiment == TRAINING] == planned
-    searches = [task.settings.run for task in tasks if task.experiment == CHOICE]
-    assert [(run.condition, run.seed, run.epochs) for run in searches] == [
-        *(("decov", 0, 20), ("learning-rate", 0, 100), ("decay", 0, 100))
-    ]
 
 
 def test_selected_is_every_condition_with_every_width_and_seed() -> None:
@@ -287,20 +238,17 @@ def test_the_command_lists_the_plan_or_what_is_selected(tmp_path: Path) -> None:
     begin(tmp_path, row("scale", seed=2, epochs=100, data=COPY), 1, 1)
     expected = [
         line
-        for number, ((question, *_), runs) in enumerate(zip(ORDER, RUNS, strict=True), start=1)
-        for line in [
-            f"{number}. {question}",
-            *(f"{name}, width {w}, seed {seed}, {epochs} epochs" for name, w, seed, epochs in runs),
-        ]
+        for number, group in enumerate(BOOK, start=1)
+        for line in [f"{number}. {group.question}", *map(str, group.runs)]
     ]
     *listed, last = lines()
     assert [re.split("  +", line)[0] for line in listed] == expected
     states = Counter(re.split("  +", line)[1].split()[0] for line in listed if " epochs" in line)
-    assert states == {"missing": 104, "stopped": 1}
+    assert states == {"missing": PLANNED - 1, "stopped": 1}
     (stopped,) = (line for line in listed if "stopped" in line)
     assert stopped.startswith("scale, width 64, seed 2, ")
     assert stopped.endswith(f" 2 of 100 epochs    {COPY}")
-    assert last.startswith("104 missing, 1 stopped. The rest takes one process about ")
+    assert last.startswith(f"{PLANNED - 1} missing, 1 stopped. The rest takes one process about ")
 
     *listed, last = lines("--conditions", "both, decay", "--widths", "64,512", "--seeds", "2")
     assert [line.split(", ")[:3] for line in listed] == [
