@@ -1,8 +1,8 @@
 """The second factor of the identity: the autocorrelation of a layer's input, patch by patch.
 
-A feature map is K ⋆ X: at every position, a kernel's inner product with the patch P of the input
+A feature map is K ⋆ X: at every position, a kernel's inner product with the patch u of the input
 that lies there. Over positions and images the expected inner products of a layer's maps are thus
-K R Kᵀ, with the patches' autocorrelation R = E[P Pᵀ].
+K R Kᵀ, with the patches' autocorrelation R = E[u uᵀ].
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def patch_autocorrelation(
     dilation: int | Sequence[int] = 1,
     centered: bool = False,
 ) -> Tensor:
-    r"""The patch autocorrelation :math:`R = E[P P^\top]` of a layer's input.
+    r"""The patch autocorrelation :math:`R = E[u u^\top]` of a layer's input.
 
-    P is a patch, as a convolution with these options meets it, as C·T numbers in the order of a
+    u is a patch, as a convolution with these options meets it, as C·T numbers in the order of a
     flattened kernel; the mean is over all positions and images. Sums are in float64.
 
     Args:
@@ -43,7 +43,7 @@ def patch_autocorrelation(
         padding: zeros on both sides of each axis, or ``"valid"`` or ``"same"``; one tap less than
             the kernel has gives the full correlation.
         dilation: distance between taps.
-        centered: leave out the mean patch: :math:`E[P P^\top] - E[P] E[P]^\top`, the patches'
+        centered: leave out the mean patch: :math:`E[u u^\top] - E[u] E[u]^\top`, the patches'
             covariance, is what is left behind a batch normalisation.
 
     Returns:

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from convsim.evidence.statistics import NOT_RECORDED, UNDEFINED, distinct
+from convsim.evidence.statistics import UNDEFINED, distinct
 from convsim.evidence.training_tables import (
     Training,
     data_rank,
@@ -249,7 +249,7 @@ def search_table(folder: Path = RESULTS) -> Table:
     rows = [
         (
             f"{row['decorrelation']:g}",
-            NOT_RECORDED if row["accuracy"] is None else f"{row['accuracy']:.2f}",
+            "diverged" if row["accuracy"] is None else f"{row['accuracy']:.2f}",
             *(_two_digits(value) for value in row.get("correlation", [None] * LAYERS)),
         )
         for row in record.metrics["tried"]
