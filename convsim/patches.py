@@ -184,8 +184,14 @@ def autocorrelation_for(layer: Convolution, maps: Tensor, *, centered: bool = Fa
     Raises:
         ValueError: as there.
     """
+    check_tensor(maps, "its input", axes=2)
+    axes, channels = layer.weight.ndim - 2, layer.weight.shape[1] * layer.groups
+    if maps.ndim not in (axes + 1, axes + 2) or maps.shape[-axes - 1] != channels:
+        raise ValueError(
+            f"its input has shape {tuple(maps.shape)}; expected {channels} channels and {axes} "
+            "spatial axes behind them: pass what the layer can take"
+        )
     padded, strides, steps = _padded(layer, maps)
-    check_tensor(padded, "its input", axes=3)
     return _autocorrelation(padded, layer.kernel_size, strides, steps, centered)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.descent import DescentSettings, FloorSettings
+from convsim.experiments.inputs import PatchSettings, StepSettings
 from convsim.experiments.maps import MapSettings
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.pairs import PairSettings
@@ -27,6 +28,8 @@ KINDS: dict[str, type] = {
     "maps": MapSettings,
     "overlap": OverlapSettings,
     "overlapregularized": RegularizedSettings,
+    "inputpatches": PatchSettings,
+    "inputsteps": StepSettings,
 }
 BENCHMARKS = {"benchmark", "trainingbenchmark", "overlapbenchmark"}
 RECORDS = sorted(RESULTS.glob("*.json"))

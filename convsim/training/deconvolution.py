@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from convsim.checks import check_module
-from convsim.layers import Convolution, convolutional_layers
+from convsim.layers import Convolution, check_plain_weights, convolutional_layers
 from convsim.patches import patch_covariance
 
 EPS, STEPS, MOMENTUM = 1e-5, 5, 0.1
@@ -89,13 +89,16 @@ def deconvolve(model: nn.Module, images: Tensor) -> None:
     """Put a :class:`Deconvolution` in the place of every convolution, and let it see images.
 
     Raises:
-        ValueError: if the model has no convolution or is one itself, or one has groups.
+        ValueError: if the model has no convolution or is one itself, or one has groups or computes
+            its weight from other tensors; the model is as it was then.
     """
-    for name, layer in convolutional_layers(model):
-        if not name:
-            raise ValueError("model is a convolution; expected a network: wrap it in Sequential")
+    layers = convolutional_layers(model)
+    check_plain_weights(layers)
+    if not layers[0][0]:
+        raise ValueError("model is a convolution; expected a network: wrap it in Sequential")
+    for name, layer in [(name, Deconvolution(layer)) for name, layer in layers]:
         parent, _, own = name.rpartition(".")
-        setattr(model.get_submodule(parent), own, Deconvolution(layer))
+        setattr(model.get_submodule(parent), own, layer)
     was_training = model.training
     with torch.no_grad():
         model.train()(images)

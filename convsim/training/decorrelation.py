@@ -34,16 +34,20 @@ def mean_squared_correlation(maps: Tensor) -> Tensor:
         ValueError: if ``maps`` is no floating-point tensor of two or more axes.
 
     Example:
-        >>> mean_squared_correlation(torch.tensor([[1.0, -2.0], [3.0, -6.0], [2.0, -4.0]]))
-        tensor(1.0000)
+        >>> maps = torch.tensor([[1.0, -2.0], [3.0, -6.0], [2.0, -4.0]])
+        >>> round(mean_squared_correlation(maps).item(), 4)
+        1.0
     """
     check_tensor(maps, "maps", axes=2, check_finite=False)
     # Channels last, as the maps of a training lie: no copy.
     values = maps.movedim(1, -1).flatten(0, -2).float()
-    values = values - values.mean(0)
+    mean = values.mean(0)
+    values = values - mean
     gram = values.T @ values
     power = gram.diagonal()
-    power = power.where(power > 0, 1)
+    # What rounding leaves of a constant map has no direction.
+    rounding = len(values) * (4 * torch.finfo(values.dtype).eps * mean.detach()).square()
+    power = power.where(power > rounding, 1)
     squares = gram.square() / (power * power[:, None])
     count = len(gram)
     pairs = max(count * (count - 1), 1)
