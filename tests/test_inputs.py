@@ -26,7 +26,16 @@ from convsim import (
     similarity_matrix,
 )
 from convsim.data import Images, cifar10, digits
+from convsim.patches import (
+    autocorrelation_for,
+    expected_gram,
+    orthogonal_maps,
+    patch_autocorrelation,
+)
 from convsim.training import evaluate, fit, minimize_similarity
+from convsim.training.deconvolution import Deconvolution, deconvolve, folded
+from convsim.training.decorrelation import mean_squared_correlation
+from convsim.whitening import input_autocorrelations, orthogonalize_maps
 
 ONES = torch.ones(2, 1, 4)
 Row = tuple[str, Callable[[], object], str]
@@ -72,12 +81,23 @@ def of_tensors() -> Iterator[Row]:
         "weight of similarity_matrix": similarity_matrix,
         "weight of power_spectrum": power_spectrum,
         "images": lambda x: redundancy_report(nn.Conv1d(1, 2, 1), 0 if x is None else x),
+        "maps": lambda x: patch_autocorrelation(x, 2),
+        "maps of mean_squared_correlation": mean_squared_correlation,
+        "its input": lambda x: autocorrelation_for(nn.Conv1d(1, 2, 1), x),
+        "weight of expected_gram": lambda x: expected_gram(x, torch.eye(4)),
+        "weight of orthogonal_maps": lambda x: orthogonal_maps(x, torch.eye(4)),
+        "autocorrelation": lambda x: expected_gram(ONES, x),
+        "autocorrelation of orthogonal_maps": lambda x: orthogonal_maps(ONES, x),
+        "images of orthogonalize_maps": lambda x: orthogonalize_maps(nn.Conv1d(1, 2, 1), x),
+        "images of autocorrelations": lambda x: input_autocorrelations(nn.Conv1d(1, 2, 1), x),
     }
     for name, function in functions.items():
         for words, value, message in no_tensors():
             if (name, words) == ("images", "None"):  # means: without images
                 continue
-            said = f"^{name.split()[0]} (of shape .* )?{message}"
+            if words in ("NaN", "infinite") and "squared" in name:  # a training looks at its loss
+                continue
+            said = f"^{name.split(' of ')[0]} (of shape .* )?{message}"
             yield f"{name}: {words}", lambda f=function, v=value: f(v), said
 
 
@@ -103,12 +123,67 @@ def of_numbers() -> Iterator[Row]:
         yield f"iterations={steps!r}", lambda n=steps: minimize(iterations=n), said
 
 
+def of_patches() -> Iterator[Row]:
+    numbers = {"kernel_size": 1, "stride": 1, "dilation": 1, "padding": 0}
+    for name, least in numbers.items():
+        for value in (least - 1, 1.5, True, None, (1, 2), (1.5,)):
+            said = (
+                f"^{name} is {re.escape(repr(value[0] if value == (1.5,) else value))}; expected "
+            )
+            said += "one number, or one for each of 1 axes" if value == (1, 2) else "a whole number"
+            yield f"{name}={value!r}", lambda n=name, v=value: patches_of(ONES, **{n: v}), said
+    for padding, stride in (("full", 1), ("same", 2), ("zeros", 2)):
+        said = f"^padding is '{padding}' with stride \\({stride},\\); expected 'valid', 'same' with"
+        options = {"padding": padding, "stride": stride}
+        yield f"padding={padding!r}", lambda o=options: patches_of(ONES, **o), said
+    for options in ({"kernel_size": 5}, {"kernel_size": 3, "dilation": 2}):
+        said = (
+            r"^the padded maps have \(4,\) positions, a kernel reaches over \(5,\); expected maps"
+        )
+        yield f"large {options}", lambda o=options: patches_of(ONES, **o), said
+    for shape, said in (
+        ((2, 4), r"^maps has shape \(2, 4\), 2 axes; expected at least 3: add the missing axes"),
+        ((1,) * 6, r"^maps has shape .*, 4 spatial axes; expected \(B, C, \*spatial\) with one to"),
+    ):
+        yield f"maps {shape}", lambda s=shape: patches_of(torch.ones(s)), said
+    for shape in ((3, 3), (4, 5), (6, 6), (2, 4)):
+        said = (
+            rf"^autocorrelation has shape {re.escape(str(shape))}; expected \(4, 4\) for a weight "
+        )
+        said += r"of shape \(2, 1, 4\), or a multiple of it for groups: compute it with patch_auto"
+        for function in (expected_gram, orthogonal_maps):
+            yield (
+                f"{function.__name__}: R {shape}",
+                lambda f=function, s=shape: f(ONES, torch.ones(s)),
+                said,
+            )
+    three = r"^autocorrelation has shape \(12, 12\); expected \(4, 4\)"  # two kernels, three groups
+    yield "R of three groups", lambda: expected_gram(ONES, torch.eye(12)), three
+    long = r"^weight has shape .*, 6 axes; expected 3 to 5, \(S, C, \*kernel_size\)"
+    yield "weight of 6 axes", lambda: expected_gram(torch.ones((1,) * 6), torch.eye(1)), long
+    for eps in (-1, float("nan"), float("inf"), "a", None, True):
+        said = f"^eps is {eps!r}; expected a finite number, 0 or more"
+        yield f"eps={eps!r}", lambda e=eps: orthogonal_maps(ONES, torch.eye(4), eps=e), said
+    for shape in ((1, 2, 4), (4,), (2, 1, 4, 4), (2, 4)):
+        said = rf"^its input has shape {re.escape(str(shape))}.*; expected (1 channels|at least 2)"
+        layer = nn.Conv1d(1, 2, 1)
+        yield (
+            f"input {shape}",
+            lambda s=shape, x=layer: autocorrelation_for(x, torch.ones(s)),
+            said,
+        )
+
+
 def of_models() -> Iterator[Row]:
     given = {"None": None, "a state_dict": {"0.weight": ONES}, "a list": [nn.Conv1d(1, 1, 1)]}
     functions: dict[str, Callable[[Any], object]] = {
         "model_similarity": model_similarity,
         "redundancy_report": redundancy_report,
         "minimize_similarity": minimize_similarity,
+        "orthogonalize_maps": lambda model: orthogonalize_maps(model, ONES),
+        "input_autocorrelations": lambda model: input_autocorrelations(model, ONES),
+        "deconvolve": lambda model: deconvolve(model, ONES),
+        "folded": folded,
         "fit": lambda model: train(model=model),
         "evaluate": lambda model: evaluate(model, some_digits()),
     }
@@ -118,7 +193,7 @@ def of_models() -> Iterator[Row]:
                 f"^model is a {type(model).__name__}; expected a torch.nn.Module: build the model"
             )
             yield f"{name}: {words}", lambda f=function, m=model: f(m), said
-        if name not in ("fit", "evaluate"):
+        if name not in ("folded", "fit", "evaluate"):
             yield (
                 f"{name}: no layer",
                 lambda f=function: f(nn.ReLU()),
@@ -130,6 +205,11 @@ def of_models() -> Iterator[Row]:
     said = "^layer '0' computes its weight from other tensors; expected a plain weight to train"
     yield "minimize: weight norm", lambda: minimize_similarity(computed, iterations=1), said
     yield "fit: weight norm", lambda: train(model=computed), said
+    colors = torch.ones(2, 3, 4, 4)
+    yield "orthogonalize: weight norm", lambda: orthogonalize_maps(computed, colors), said
+    yield "deconvolve: weight norm", lambda: deconvolve(computed, colors), said
+    said = "^the convolution has 3 groups; expected 1: whiten the input of each group by itself"
+    yield "groups", lambda: Deconvolution(nn.Conv1d(3, 3, 1, groups=3)), said
     frozen = nn.Conv1d(1, 2, 3).requires_grad_(False)
     said = "^the weight of layer '' is frozen; expected one that requires a gradient: call"
     yield "minimize: frozen", lambda: minimize_similarity(frozen, iterations=1), said
@@ -140,6 +220,7 @@ def of_trainings() -> Iterator[Row]:
         "lr": ("a finite number, 0 or more", [-1, float("nan"), float("inf"), "a", None, True]),
         "beta": ("a finite number, 0 or more", [-1, None, "a"]),
         "weight_decay": ("a finite number, 0 or more", [-1, None]),
+        "decorrelation": ("a finite number, 0 or more", [-1, None, "a", True, float("nan")]),
         "epochs": ("a whole number, 0 or more", [1.5, True, "1", -1, None]),
         "batch_size": ("a whole number of images, 1 or more", [0, 1.5, True, None, "8"]),
         "seed": ("a whole number, 0 or more", [1.5, None, "a", -1]),
@@ -176,13 +257,17 @@ def train(**changed: Any) -> object:
     return fit(given.pop("model"), given.pop("train"), given.pop("test"), **given)
 
 
+def patches_of(maps: Tensor, **options: Any) -> Tensor:
+    return patch_autocorrelation(maps, **({"kernel_size": 2} | options))
+
+
 def minimize(**options: Any) -> Tensor:
     return minimize_similarity(nn.Conv1d(1, 2, 3), **({"iterations": 1} | options))
 
 
 with warnings.catch_warnings():  # PyTorch's, of layouts that are there to be refused
     warnings.simplefilter("ignore", UserWarning)
-    ROWS = [*of_tensors(), *of_numbers(), *of_models(), *of_trainings()]
+    ROWS = [*of_tensors(), *of_numbers(), *of_patches(), *of_models(), *of_trainings()]
 
 
 @pytest.mark.parametrize(("call", "message"), [row[1:] for row in ROWS], ids=[r[0] for r in ROWS])
