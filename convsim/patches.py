@@ -115,7 +115,8 @@ def orthogonal_maps(
     those of K (polar decomposition). Each is then scaled to the norm that it had, which moves no
     map's direction. More kernels than R has directions, S > C·T, cannot have orthogonal maps;
     before the scaling, theirs are a tight frame, as near to it as S vectors in C·T dimensions get.
-    Kernels of different groups see different channels, so each group is treated by itself.
+    What of a kernel lies in directions that the input does not have is left out. Kernels of
+    different groups see different channels, so each group is treated by itself.
 
     Args:
         weight: ``(S, C, *kernel_size)``.

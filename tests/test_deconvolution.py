@@ -171,7 +171,9 @@ def test_groups_and_a_bare_layer_are_refused() -> None:
         deconvolve(model, images())
     assert isinstance(model[0], nn.Conv2d)  # nothing is half done
     normed = nn.Sequential(nn.Conv2d(3, 6, 3), nn.utils.parametrizations.weight_norm(layer()))
-    with pytest.raises(ValueError, match="layer '1' computes its weight from other tensors; expec"):
+    with pytest.raises(
+        ValueError, match="layer '1' computes its weight from other tensors; expected"
+    ):
         deconvolve(normed, images())
 
 
