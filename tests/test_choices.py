@@ -77,21 +77,24 @@ def test_the_learning_rate_is_the_best_on_images_held_out(
 
     seen: list[Images] = []
     epochs: list[int] = []
+    queries: list[int] = []
 
     def accuracy(settings: Any, rest: Images, held_out: Images, **options: Any) -> Any:
         seen.extend((rest, held_out))
         epochs.append(settings.epochs)
+        queries.append(settings.queries)
         layers = {"a": {"correlation": options["choice"]}, "b": {"correlation": None}}
         return {"top_test_accuracy": -abs(options["choice"] - 0.1), "layers_after": layers}, None
 
     monkeypatch.setattr(choices, "measure", accuracy)
-    (settings,) = rows("learning-rate", epochs=12)
+    (settings,) = rows("learning-rate", epochs=12, queries=10)
     found = choices.choose_of_grid("lr", settings, TRAIN, checkpoint=tmp_path / "x.safetensors")
     assert found["choice"] == 0.1
     assert [row["correlation"] for row in found["tried"]] == [
         [row["lr"], None] for row in found["tried"]
     ]
     assert epochs == [10] * 5 and found["epochs"] == 10  # a long run's search stays short
+    assert queries == [0] * 5  # nor does it look at neighbourhoods
     rest, held_out = seen[:2]
     assert (len(rest), len(held_out)) == (405, 45)
 

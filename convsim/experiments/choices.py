@@ -51,7 +51,8 @@ def choose_of_grid(
         train.subset(index.to(train.pixels.device))
         for index in (shuffle[: len(train) // 10], shuffle[len(train) // 10 :])
     )
-    settings = replace(settings, epochs=min(settings.epochs, epochs))
+    # Neighbourhoods, which take minutes, decide nothing here.
+    settings = replace(settings, epochs=min(settings.epochs, epochs), queries=0)
     tried: list[dict[str, Any]] = []
     for value in values:
         place = checkpoint.with_suffix(f".{value}.safetensors")
