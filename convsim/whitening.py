@@ -22,7 +22,7 @@ def orthogonalize_maps(
     leading: bool = False,
     layers: Collection[str] | None = None,
 ) -> nn.Module:
-    """Give every convolution of a model the kernels of :func:`orthogonal_maps`, in place.
+    """Make the feature maps of every convolution of a model orthogonal, in place.
 
     The model runs once, without gradients. Each convolution, when its turn comes, takes R from the
     input that it gets from the layers before it, which have their new weights by then, and is
@@ -33,10 +33,10 @@ def orthogonalize_maps(
     Args:
         model: any network that ``model(images)`` runs, with ``Conv1d``, ``Conv2d`` or ``Conv3d``.
         images: a batch of a few hundred images that the model accepts.
-        eps: as for :func:`orthogonal_maps`.
+        eps: as for :func:`convsim.patches.orthogonal_maps`.
         centered: leave the mean patch out of R, because batch normalisation takes off the maps'
             means; choose False for a network without it.
-        leading: as for :func:`orthogonal_maps`.
+        leading: as for :func:`convsim.patches.orthogonal_maps`.
         layers: names of the layers to change; by default all.
 
     Returns:
@@ -44,8 +44,8 @@ def orthogonalize_maps(
 
     Raises:
         ValueError: if the model has no such layer, computes a weight from other tensors or refuses
-            the images, or as :func:`orthogonal_maps`; the message names the layer, and no weight
-            is changed then.
+            the images, or as :func:`convsim.patches.orthogonal_maps`; the message names the layer,
+            and no weight is changed then.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -89,7 +89,7 @@ def input_autocorrelations(
     Args:
         model: as for :func:`orthogonalize_maps`.
         images: a batch that the model accepts.
-        centered: as for :func:`patch_autocorrelation`.
+        centered: as for :func:`convsim.patches.patch_autocorrelation`.
 
     Returns:
         ``(C·T, C·T)`` each, with the channels of all groups, float64.

@@ -25,9 +25,9 @@ SIDES = ("before", "after")
 class LayerState(TypedDict):
     """One layer's feature maps and kernels.
 
-    The first four are :class:`convsim.feature_maps.MapCosines`; ``normalized`` is the normalised
-    similarity of the kernels; ``overlap`` are the neighbourhoods behind the non-linearity, None if
-    they were not asked for.
+    The first four are those of ``convsim.feature_maps.MapCosines``; ``normalized`` is the
+    normalised similarity of the kernels; ``overlap`` are the neighbourhoods behind the
+    non-linearity, None if they were not asked for.
     """
 
     per_image: float | None

@@ -40,7 +40,7 @@ class Deconvolution(nn.Module):
 
     whitening: Tensor
 
-    def __init__(self, convolution: Convolution) -> None:
+    def __init__(self, convolution: nn.Conv1d | nn.Conv2d | nn.Conv3d) -> None:
         super().__init__()
         if convolution.groups != 1:
             raise ValueError(

@@ -221,7 +221,7 @@ function inputView(view) {
     ...controls.nodes,
     h("div", { class: "convsim-pictures" },
       figure(picture.node, h("strong", {}, "Input X")),
-      figure(matrix.svg, h("strong", {}, "R"), "mean of P Pᵀ, P a patch"),
+      figure(matrix.svg, h("strong", {}, "R"), "mean of u uᵀ, u a patch"),
       figure(shares.svg, h("strong", {}, "Eigenvalues of R"), "shares")),
     h("div", { class: "convsim-caption" }, "Matrices:", key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative")),
     said,
