@@ -90,6 +90,18 @@ def test_maps_are_uncorrelated_in_every_layer(condition: str) -> None:
     assert all(correlation(rows) > 0.1 for rows in plain)
 
 
+def test_raw_maps_are_orthogonal_with_their_means_which_the_others_are_not() -> None:
+    def cosine(rows: np.ndarray) -> float:
+        unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return float(np.abs(unit @ unit.T)[np.triu_indices(len(rows), 1)].max())
+
+    raw, centred = (maps(weights(f"orthogonal-maps{name}")) for name in ("-raw", ""))
+    assert all(cosine(rows) < 1e-3 for rows in raw)
+    # The mean of the images is zero, that of every later layer's input is not.
+    assert all(cosine(rows) > 0.1 for rows in centred[1:])
+    assert all(correlation(rows) > 0.1 for rows in raw[1:])
+
+
 @pytest.mark.parametrize("condition", ["", "-ridge", "-raw", "-leading", "-first"])
 def test_kernels_keep_the_norms_of_the_default(condition: str) -> None:
     ours, start = weights(f"orthogonal-maps{condition}"), layer_weights(default())
