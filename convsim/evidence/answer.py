@@ -21,6 +21,7 @@ CHANGES = {
     ("orthogonal-kernels", "baseline"): "kernels",
     ("orthogonal-maps", "baseline"): "maps, at the start",
     ("orthogonal-maps-power", "baseline"): "maps, at the start, power kept",
+    ("orthogonal-maps-power-ridge", "baseline"): "the same, weak directions left alone",
     ("deconvolution", "baseline"): "maps, at every step",
     ("decov", "baseline"): "maps, by a penalty",
     ("scale", "baseline"): "nothing but scale",

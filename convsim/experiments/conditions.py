@@ -139,6 +139,12 @@ INPUT = {
         dash="7px,2px,7px,6px",
         prepare=(starts.maps_orthogonal_power,),
     ),
+    "orthogonal-maps-power-ridge": Condition(
+        "orthogonal-maps-power, but for the directions in which the input is weak",
+        color=3,
+        dash="2px,6px",
+        prepare=(starts.maps_orthogonal_power_ridge,),
+    ),
     "orthogonal-maps-first": Condition(
         "orthogonal-maps, in the first layer only",
         color=3,
@@ -233,6 +239,8 @@ INPUT_CONTRASTS = {
     ("orthogonal-maps-first", "baseline"): "uncorrelated maps at the start, first layer",
     ("orthogonal-maps-power", "baseline"): "the same at the default's power of the maps",
     ("orthogonal-maps-power", "orthogonal-maps"): "power kept rather than the kernels' norms",
+    ("orthogonal-maps-power-ridge", "orthogonal-maps-power"): "weak directions left as they are",
+    ("orthogonal-maps-power-ridge", "baseline"): "both, against the default",
     ("orthogonal-maps-ridge", "orthogonal-maps"): "weak directions left as they are",
     ("orthogonal-maps-raw", "orthogonal-maps"): "orthogonal with their means",
     ("orthogonal-maps-leading", "orthogonal-maps"): "strong directions only",

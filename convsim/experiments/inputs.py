@@ -38,6 +38,7 @@ from convsim.whitening import input_autocorrelations
 
 WATCHED = (
     *("baseline", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power"),
+    "orthogonal-maps-power-ridge",
     *(
         "orthogonal-maps-ridge",
         "orthogonal-maps-leading",

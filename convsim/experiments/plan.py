@@ -28,7 +28,8 @@ EVERY = (
     *("random-bands", "same-band", "balanced-bands", "random-bands-scale", "random-bands-rate"),
 )
 AT_DEFAULT = (
-    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power", "decov"),
+    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power"),
+    *("decov", "orthogonal-maps-power-ridge"),
     *("orthogonal-maps-first", "whitening-layer", "extra-layer", "deconvolution"),
 )
 AT_SCALE = tuple(SHRUNK)

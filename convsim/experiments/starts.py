@@ -19,7 +19,7 @@ from convsim.whitening import input_autocorrelations, orthogonalize_maps
 SEEN = 1000
 """Training images that a start may look at, evenly spread."""
 RIDGE = 1e-2
-"""ε of ``orthogonal_maps_ridge``: a share of the mean power of a tap."""
+"""ε of the starts that leave weak directions alone: a share of the mean power of a tap."""
 WHITENED, WHITENING_EPS = 2, 5e-4
 """Taps on each axis of the whitening layer, and what is added to the eigenvalues: airbench's."""
 
@@ -116,8 +116,17 @@ def maps_orthogonal_power(model: nn.Module, start: Start) -> None:
 
     Behind a batch normalisation that, and not the kernel's norm, is what a step is measured by.
     """
+    _keep_power(model, start, eps=0.0)
+
+
+def maps_orthogonal_power_ridge(model: nn.Module, start: Start) -> None:
+    """The same, but for directions in which the input is weak."""
+    _keep_power(model, start, eps=RIDGE)
+
+
+def _keep_power(model: nn.Module, start: Start, *, eps: float) -> None:
     wanted = _map_powers(model, start)
-    orthogonalize_maps(model, start.seen())
+    orthogonalize_maps(model, start.seen(), eps=eps)
     with torch.no_grad():
         for name, power in _map_powers(model, start).items():
             weight = model.get_parameter(f"{name}.weight")
