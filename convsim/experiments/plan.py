@@ -29,8 +29,8 @@ EVERY = (
 )
 AT_DEFAULT = (
     *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power"),
-    *("decov", "orthogonal-maps-power-ridge"),
-    *("orthogonal-maps-first", "whitening-layer", "extra-layer", "deconvolution"),
+    *("decov", "orthogonal-maps-power-ridge", "deconvolution"),
+    *("orthogonal-maps-first", "whitening-layer", "extra-layer"),
 )
 AT_SCALE = tuple(SHRUNK)
 VARIANTS = ("orthogonal-maps-ridge", "orthogonal-maps-raw", "orthogonal-maps-leading")
