@@ -13,8 +13,9 @@ ALL = (
 )
 BANDS = "random-bands same-band balanced-bands random-bands-rate random-bands-scale"
 INPUT = (
-    "baseline orthogonal-kernels orthogonal-maps orthogonal-maps-power decov orthogonal-maps-first "
-    "whitening-layer extra-layer deconvolution"
+    "baseline orthogonal-kernels orthogonal-maps orthogonal-maps-power decov "
+    "orthogonal-maps-power-ridge deconvolution orthogonal-maps-first "
+    "whitening-layer extra-layer"
 )
 AT_SCALE = (
     "scale orthogonal-kernels-scale orthogonal-maps-scale orthogonal-maps-first-scale "
@@ -45,7 +46,7 @@ def test_the_books_plan_has_its_order() -> None:
     runs = [[(r.condition, r.width, r.seed, r.epochs) for r in group.runs] for group in BOOK]
     assert runs == RUNS
     planned = plan.planned("digits")
-    assert len(planned) == len(set(planned)) == 105
+    assert len(planned) == len(set(planned)) == 107
     assert [(r.condition, r.width, r.seed, r.epochs) for r in planned] == sum(RUNS, [])
     assert {(r.data, r.precision) for r in planned} == {("digits", "bfloat16")}
     assert {(r.epochs, r.queries) for r in planned} == {(20, 100), (100, 0)}

@@ -109,8 +109,12 @@ def test_kernels_keep_the_norms_of_the_default(condition: str) -> None:
         torch.testing.assert_close(kernel_norms(weight), kernel_norms(before), rtol=1e-5, atol=0)
 
 
-def test_maps_keep_their_power_if_the_condition_says_so() -> None:
-    names = ("orthogonal-maps-power", "orthogonal-maps")
+@pytest.mark.parametrize("ridge", ["", "-ridge"])
+def test_maps_keep_their_power_if_the_condition_says_so(ridge: str) -> None:
+    names = (f"orthogonal-maps-power{ridge}", f"orthogonal-maps{ridge}")
+    for long, short in zip(*map(weights, names), strict=True):
+        cosines = torch.cosine_similarity(long.flatten(1), short.flatten(1))
+        torch.testing.assert_close(cosines, torch.ones(len(long)), rtol=0, atol=1e-4)
     ours, others = (maps(weights(name)) for name in names)
     start = maps(layer_weights(default()))
     for rows, before in zip(ours, start, strict=True):

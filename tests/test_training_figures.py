@@ -12,9 +12,10 @@ import pytest
 import scipy.stats
 
 from convsim.evidence import training_figures
+from convsim.evidence.input_tables import FAMILIES
 from convsim.evidence.training_figures import STYLES
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.conditions import CONDITIONS, KERNELS
 from convsim.figures import COLORS
 from tests.made_up import COPY, LAYERS, save_training, training_metrics
 
@@ -205,6 +206,7 @@ def test_contrasts_are_of_one_width(folder: Path) -> None:
 
 
 def test_no_two_conditions_look_alike_without_colours() -> None:
-    dashes = [dash for _, dash in STYLES.values()]
-    assert len(set(dashes)) == len(dashes)
+    for drawn_together in (KERNELS, FAMILIES["baseline"]):
+        dashes = [STYLES[name][1] for name in drawn_together]
+        assert len(set(dashes)) == len(dashes) > 9
     assert set(STYLES) == set(CONDITIONS)

@@ -20,7 +20,8 @@ class Condition:
     Attributes:
         words: the condition, for a reader.
         color: number of its colour in ``convsim.figures.COLORS``; related ones share one.
-        dash: its line, as Plotly writes it; no two share one, for readers who see no colours.
+        dash: its line, as Plotly writes it; no two that are drawn together share one, for readers
+            who see no colours.
         prepare: what is done to PyTorch's default initialisation, in this order.
         regularised: Algorithm 2, with the run's ``beta``.
         chosen: the option of :func:`convsim.training.fit` that a search decides: a key of

@@ -1,0 +1,75 @@
+"""What the chapter on the input and the answer put into words is what the book's records say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from convsim.evidence import input_tables
+from convsim.experiments.inputs import PATCHES
+from convsim.experiments.record import read_records
+
+FIRST, DEEPER = slice(0, 1), slice(1, None)
+
+
+def after_steps(condition: str, step: int) -> list[float]:
+    """Mean |correlation| of each layer's maps after some steps of training."""
+    metrics = input_tables.step_records()[condition].metrics
+    place = metrics["steps"].index(step)
+    found = [layer[place]["correlation"] for layer in metrics["maps"].values()]
+    return [value for value in found if value is not None]
+
+
+def reading(condition: str, side: str, name: str, part: slice = DEEPER) -> float:
+    runs = input_tables.runs_of(input_tables.input_records(), condition)
+    values = [input_tables.reading_of(run.metrics[f"layers_{side}"], name, part) for run in runs]
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
+
+
+def close(values: Sequence[float], printed: Sequence[float]) -> bool:
+    return list(values) == pytest.approx(list(printed), abs=0.0051)
+
+
+def test_whitened_kernels_turn_the_title_round() -> None:
+    (record,) = read_records(PATCHES.name)
+    ways = record.metrics["ways"]
+    kernels, maps = ways["kernels orthogonal"], ways["maps orthogonal"]
+    assert kernels["kernels"] < 1e-6 < 0.4 < kernels["seen"]
+    assert maps["seen"] < 1e-6 < 0.3 < maps["kernels"]
+    # Other images hardly matter, a single one does; ε gives up a little of both.
+    assert maps["unseen"] < 0.05 < 0.1 < maps["per_image"] < kernels["per_image"] / 2
+    small = ways["maps orthogonal, ε"]
+    assert maps["seen"] < small["seen"] < 0.1 and small["kernels"] < maps["kernels"]
+
+
+def test_orthogonality_is_gone_after_one_step_and_kept_if_the_power_is() -> None:
+    assert close(after_steps("orthogonal-maps", 0)[:2], [0.12, 0.01])
+    assert close(after_steps("orthogonal-maps", 1), [0.71, 0.41, 0.20, 0.13])
+    assert close(after_steps("orthogonal-maps-scale", 1), [0.82, 0.54, 0.46, 0.49])
+    for condition in ("baseline", "orthogonal-kernels"):
+        before, after = (after_steps(condition, step) for step in (0, 1))
+        assert max(abs(a - b) for a, b in zip(before, after, strict=True)) < 0.0025
+    assert close(after_steps("orthogonal-maps-power", 196), [0.13, 0.10, 0.11, 0.10])
+    assert close(after_steps("baseline", 196), [0.40, 0.21, 0.18, 0.14])
+    damage = {
+        name: after_steps(name, 1)[0] - after_steps(name, 0)[0]
+        for name in ("orthogonal-maps", "orthogonal-maps-ridge")
+    }
+    assert 7 < damage["orthogonal-maps"] / damage["orthogonal-maps-ridge"] < 12
+    assert after_steps("orthogonal-maps-leading", 1)[0] == pytest.approx(0.45, abs=0.005)
+
+
+def test_orthogonal_maps_lie_where_the_input_is_weak() -> None:
+    of = {
+        name: next(iter(record.metrics["inputs"].values()))
+        for name, record in input_tables.step_records().items()
+    }
+    default, whitened = of["baseline"], of["orthogonal-maps"]
+    assert round(100 * default["weak"]) == round(100 * default["in_weak"]) == 63
+    assert round(100 * whitened["in_weak"], 1) == 99.8
+    assert default["gain"] / whitened["gain"] == pytest.approx(600, rel=0.05)
+    lengths = (default["gain"] / of["orthogonal-maps-power"]["gain"]) ** 0.5
+    assert lengths == pytest.approx(27, abs=0.5)
+    assert of["orthogonal-maps-ridge"]["gain"] / whitened["gain"] == pytest.approx(10, rel=0.1)
