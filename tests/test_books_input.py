@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
 import pytest
 
@@ -73,3 +74,51 @@ def test_orthogonal_maps_lie_where_the_input_is_weak() -> None:
     lengths = (default["gain"] / of["orthogonal-maps-power"]["gain"]) ** 0.5
     assert lengths == pytest.approx(27, abs=0.5)
     assert of["orthogonal-maps-ridge"]["gain"] / whitened["gain"] == pytest.approx(10, rel=0.1)
+
+
+def difference(first: str, second: str, measure: Callable[..., float]) -> float:
+    """Points of accuracy, mean over the seeds that both have."""
+    records = input_tables.input_records()
+    runs, others = (input_tables.runs_of(records, name) for name in (first, second))
+    return fmean(paired_differences(runs, others, measure))
+
+
+def test_orthogonal_maps_gain_nothing_and_cost_something_if_they_last() -> None:
+    both = best_test, last_training
+    assert all(abs(difference("orthogonal-maps", "baseline", of)) < 1 for of in both)
+    assert abs(difference("orthogonal-maps", "orthogonal-kernels", last_training)) < 0.1
+    lasting = [difference("orthogonal-maps-power", "baseline", of) for of in both]
+    assert lasting == pytest.approx([-5.75, -2], abs=0.25)
+    without = [difference("orthogonal-maps-power-ridge", "baseline", of) for of in both]
+    assert without == pytest.approx([-2, -0.6], abs=0.1)
+    assert all(abs(b / a - 1 / 3) < 0.05 for a, b in zip(lasting, without, strict=True))
+
+
+def test_maps_start_uncorrelated_and_end_as_everybodys() -> None:
+    assert close(
+        [reading("orthogonal-maps", "before", "correlation", part) for part in (FIRST, DEEPER)],
+        [0.12, 0.01],
+    )
+    assert close(
+        [reading("baseline", "before", "correlation", part) for part in (FIRST, DEEPER)],
+        [0.42, 0.20],
+    )
+    for condition in ("baseline", "orthogonal-kernels", "orthogonal-maps"):
+        for side in ("before", "after"):
+            assert reading(condition, side, "normalized") > 0.98
+    after = reading("orthogonal-maps", "after", "correlation")
+    assert after > 0.95 * reading("baseline", "after", "correlation")
+    firsts = [
+        reading(name, "after", "correlation", FIRST) for name in ("orthogonal-maps", "baseline")
+    ]
+    assert firsts[0] > firsts[1]
+    # Less alike, and more of one opinion.
+    for name in ("orthogonal-maps-power", "orthogonal-maps-power-ridge"):
+        for side in ("before", "after"):
+            for part in (FIRST, DEEPER):
+                assert reading(name, side, "correlation", part) < reading(
+                    "baseline", side, "correlation", part
+                )
+                assert reading(name, side, "overlap", part) > reading(
+                    "baseline", side, "overlap", part
+                )
