@@ -11,7 +11,6 @@ from convsim.evidence.statistics import (
     interval_in_words,
     last_training,
     paired_differences,
-    spearman,
 )
 from convsim.evidence.training_tables import Training, named, not_recorded, provenance, runs_of
 from convsim.experiments.record import RESULTS
@@ -67,6 +66,7 @@ def answer_table(*, folder: Path = RESULTS) -> Table:
         "|correlation| of the maps (centred) and overlap of neighbourhoods in layers 2 to 4, "
         "without and with the change; differences paired by seed: mean [95 % interval].",
         source=provenance(records) + not_recorded(missing),
+        prose=True,
     )
 
 
@@ -74,34 +74,3 @@ def _after(runs: list[Training], key: str) -> str:
     values = [reading_of(run.metrics["layers_after"], key, DEEPER) for run in runs]
     known = [value for value in values if value is not None]
     return f"{sum(known) / len(known):.2f}" if known else UNDEFINED
-
-
-def rank_table(*, folder: Path = RESULTS) -> Table:
-    """Rank correlations of the three readings with accuracy over all trainings of the sweep.
-
-    Raises:
-        ValueError: as :func:`answer_table`.
-    """
-    records = [run for run in input_records(folder) if "diverged" not in run.metrics]
-    rows = []
-    for key in SHOWN:
-        known = [
-            (reading, best_test(run), last_training(run))
-            for run in records
-            if (reading := reading_of(run.metrics["layers_after"], key, DEEPER)) is not None
-        ]
-        if len(known) < 4:
-            continue
-        readings, *accuracies = zip(*known, strict=True)
-        cells = (spearman(readings, values).in_words for values in accuracies)
-        rows.append((READINGS[key], *cells, str(len(known))))
-    return Table(
-        columns=(
-            *(("", "after training"), ("Spearman's ρ with accuracy", "test, best epoch")),
-            *(("Spearman's ρ with accuracy", "training, last"), ("", "n")),
-        ),
-        rows=tuple(rows),
-        caption="Rank correlations over all trainings of the table above and its variants: ρ "
-        "[95 % bootstrap interval over networks].",
-        source=provenance(records),
-    )
