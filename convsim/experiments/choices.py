@@ -43,7 +43,7 @@ def choose_of_grid(
 
     Returns:
         The metrics ``choice``, and in ``tried`` the highest held-out accuracy of each value, None
-        if it diverged, and the mean |correlation| of the maps of each layer in the end.
+        if it diverged, and the mean absolute correlation of each layer's maps in the end.
     """
     values, epochs = grid(option)
     shuffle = torch.randperm(len(train), generator=torch.Generator().manual_seed(settings.seed))

@@ -77,7 +77,7 @@ class PatchSettings:
 
 
 class Way(TypedDict):
-    """Mean |cos| of the kernels, and of their maps: expected on seen images, and on unseen ones,
+    """Mean absolute cosine of kernels and of their maps: expected on seen images and unseen ones,
     and within one unseen image."""
 
     kernels: float | None
