@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
@@ -11,6 +12,7 @@ from convsim.evidence import input_tables
 from convsim.evidence.statistics import best_test, last_training, paired_differences
 from convsim.experiments.inputs import PATCHES
 from convsim.experiments.record import read_records
+from convsim.experiments.sweep import CHOICE
 
 FIRST, DEEPER = slice(0, 1), slice(1, None)
 
@@ -121,3 +123,35 @@ def test_maps_start_uncorrelated_and_end_as_everybodys() -> None:
                 assert reading(name, side, "overlap", part) > reading(
                     "baseline", side, "overlap", part
                 )
+
+
+def test_whitening_at_every_step_fits_faster_and_a_penalty_changes_little() -> None:
+    (search,) = (
+        record.metrics
+        for record in read_records(CHOICE.name)
+        if record.settings["run"]["condition"] == "decov"
+    )
+    tried = sorted(search["tried"], key=lambda row: row["decorrelation"])
+    for weaker, stronger in pairwise(tried):
+        pairs = zip(weaker["correlation"], stronger["correlation"], strict=True)
+        assert all(weak > strong for weak, strong in pairs)
+    accuracies = [row["accuracy"] for row in tried]
+    assert max(accuracies) - min(accuracies) <= 1.2 and search["choice"] == 0.1
+    assert close(
+        [reading("decov", "after", "correlation", part) for part in (FIRST, DEEPER)], [0.30, 0.13]
+    )
+    assert close(
+        [reading("baseline", "after", "correlation", part) for part in (FIRST, DEEPER)],
+        [0.34, 0.15],
+    )
+    assert all(abs(difference("decov", "baseline", of)) < 0.5 for of in (best_test, last_training))
+    assert difference("deconvolution", "baseline", last_training) == pytest.approx(7, abs=0.5)
+    assert abs(difference("deconvolution", "baseline", best_test)) < 0.5
+    for name in ("orthogonal-maps-power", "orthogonal-maps-power-ridge"):
+        first = reading(name, "after", "correlation", FIRST)
+        assert first < reading("deconvolution", "after", "correlation", FIRST)
+        deeper = reading(name, "after", "correlation")
+        assert deeper < reading("deconvolution", "after", "correlation") + 0.04
+        assert difference(name, "baseline", last_training) < 0
+    first_layer = next(iter(input_tables.step_records()["baseline"].metrics["inputs"].values()))
+    assert first_layer["condition"] == pytest.approx(180_000, rel=0.03)
