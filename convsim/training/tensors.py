@@ -10,7 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 
 from convsim.files import in_words
@@ -39,10 +39,11 @@ def read_tensors(path: Path, *, kind: str, remedy: str) -> tuple[dict[str, Tenso
         ValueError: if it is not as it was written, or cannot be read.
     """
     try:
-        path.open("rb").close()  # its errors name the path
-        with safe_open(path, framework="pt") as file:
-            texts = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        # All at once: safe_open would open it twice, and a run may replace it in between.
+        content = path.read_bytes()
+        tensors = safetensors.torch.load(content)
+        length = int.from_bytes(content[:8], "little")
+        texts = dict(json.loads(content[8 : 8 + length]).get("__metadata__") or {})
         expected = texts.pop(CHECKSUM)
         if expected != _checksum(tensors, texts):
             raise ValueError("its checksum differs")
