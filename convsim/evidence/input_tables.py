@@ -195,7 +195,7 @@ def step_records(folder: Path = RESULTS) -> dict[str, Record[StepMetrics]]:
 
 
 def gain_table(folder: Path = RESULTS) -> Table:
-    """Where in the input's spectrum the kernels of each start lie, layer by layer.
+    """Where in the image's spectrum the kernels of each start lie in the first layer.
 
     Raises:
         ValueError: if nothing is recorded.
@@ -203,27 +203,26 @@ def gain_table(folder: Path = RESULTS) -> Table:
     records = step_records(folder)
     rows = []
     for condition, record in records.items():
-        for number, layer in enumerate(record.metrics["inputs"].values(), start=1):
-            condition_number = layer["condition"]
-            rows.append(
-                (
-                    condition,
-                    str(number),
-                    UNDEFINED if condition_number is None else f"{condition_number:,.0f}",
-                    f"{layer['weak']:.0%}",
-                    f"{layer['in_weak']:.1%}",
-                    f"{layer['gain']:.3g}",
-                )
+        layer = next(iter(record.metrics["inputs"].values()))
+        ratio = layer["condition"]
+        rows.append(
+            (
+                condition,
+                UNDEFINED if ratio is None else f"{ratio:,.0f}",
+                f"{layer['weak']:.0%}",
+                f"{layer['in_weak']:.1%}",
+                f"{layer['gain']:.3g}",
             )
+        )
     data = distinct(record.data for record in records.values())
     return Table(
         columns=(
-            *(("", "condition"), ("", "layer"), ("input", "condition of R")),
+            *(("", "condition"), ("input", "condition of R")),
             *(("input", "weak directions"), ("kernels", "in weak directions")),
             ("maps", "gain"),
         ),
         rows=tuple(rows),
-        caption="The input of each layer before training, and where its kernels lie. The weak "
+        caption="The input of the first layer, and where its kernels lie before training. The weak "
         "directions are those that together hold 1 % of the input's power.",
         source=f"CNN1, R centred, of 1,000 training images; seed 0; {data}.",
     )
