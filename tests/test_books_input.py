@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from convsim.evidence import input_tables
-from convsim.evidence.statistics import best_test, last_training, paired_differences
+from convsim.evidence.statistics import best_test, interval, last_training, paired_differences
 from convsim.experiments.inputs import PATCHES
 from convsim.experiments.record import read_records
 from convsim.experiments.sweep import CHOICE
@@ -155,3 +155,12 @@ def test_whitening_at_every_step_fits_faster_and_a_penalty_changes_little() -> N
         assert difference(name, "baseline", last_training) < 0
     first_layer = next(iter(input_tables.step_records()["baseline"].metrics["inputs"].values()))
     assert first_layer["condition"] == pytest.approx(180_000, rel=0.03)
+
+
+def test_the_answer_sets_algorithm_1_beside_a_mere_shrinking() -> None:
+    longest = [record for record in read_records("table5") if record.settings["epochs"] == 100]
+    runs, others = (input_tables.runs_of(longest, name) for name in ("init", "scale"))
+    differences = paired_differences(runs, others, best_test)
+    assert len(differences) == 2
+    assert fmean(differences) == pytest.approx(0.07, abs=0.005)
+    assert interval(differences) == pytest.approx((-9.7, 9.9), abs=0.06)
