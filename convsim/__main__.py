@@ -15,7 +15,7 @@ import typer
 from convsim.experiments import descent, inputs, maps, overlap, pairs, plan, runner
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
-from convsim.experiments.images import DATA_SETS, source_of
+from convsim.experiments.images import DATA_SETS, data_set, source_of
 from convsim.experiments.origin import command_line
 from convsim.experiments.pools import Lost
 from convsim.experiments.record import RESULTS
@@ -166,6 +166,7 @@ def list_table5(
     """Networks trained under conditions, and the time that is left; by default the book's plan."""
     with _told():
         _look_into(results)
+        data_set(data)
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
         if chosen is None and data != PLANNED_ON:
             chosen = plan.planned(data)

@@ -1,4 +1,4 @@
-"""The book's plan of trainings, in the order that was fixed before the first of them."""
+"""The book's plan of trainings, in its order."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ ALL = (
 )
 BANDS = "random-bands same-band balanced-bands random-bands-rate random-bands-scale"
 INPUT = (
-    "baseline orthogonal-kernels orthogonal-maps orthogonal-maps-power decov "
-    "orthogonal-maps-power-ridge deconvolution orthogonal-maps-first "
-    "whitening-layer extra-layer"
+    "baseline orthogonal-kernels orthogonal-maps orthogonal-maps-first whitening-layer "
+    "extra-layer deconvolution decov"
 )
+POWER = "orthogonal-maps-power orthogonal-maps-power-ridge"
 AT_SCALE = (
     "scale orthogonal-kernels-scale orthogonal-maps-scale orthogonal-maps-first-scale "
     "whitening-layer-scale deconvolution-scale decov-scale"
 )
 PARTS = "orthogonal-maps-ridge orthogonal-maps-raw orthogonal-maps-leading"
 ORDER = [
-    ("Do orthogonal feature maps help?", 64, (0,), 20, INPUT),
+    ("Do orthogonal feature maps help?", 64, (0,), 20, f"{INPUT} {POWER}"),
     ("And at Algorithm 1's norms?", 64, (0,), 20, AT_SCALE),
+    ("Both again", 64, (1,), 20, f"{INPUT} {AT_SCALE} {POWER}"),
     ("Which part of making them orthogonal matters?", 64, (0,), 20, PARTS),
-    ("Both again", 64, (1,), 20, f"{INPUT} {AT_SCALE}"),
     ("Does Algorithm 1 help, and is it its scale?", 64, (0, 1, 2), 100, "baseline init scale"),
     ("Does Algorithm 2 help?", 64, (0, 1, 2), 100, "regularise"),
     ("Would a learning rate or weight decay do?", 64, (0, 1, 2), 100, "learning-rate decay"),

@@ -56,6 +56,13 @@ def test_command_errors_are_messages(tmp_path: Path, options: list[str], text: s
     assert "run/s" not in result.output and "?run" not in result.output
 
 
+def test_runs_on_unknown_data_are_not_listed_as_missing(tmp_path: Path) -> None:
+    command = ["status", "table5", "--data", "data/cifar10", "--results", str(tmp_path)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2, result.output
+    assert "'data/cifar10' is no data set; expected one of CIFAR-10, digits" in result.output
+
+
 def begin(*_: object, **__: object) -> None:
     raise AssertionError("options are looked at before the first run")
 

@@ -60,10 +60,20 @@ def load(name: str, folder: Path | None, device: str) -> tuple[Images, Images]:
     return train.to(device), test.to(device)
 
 
-def _find(name: str, folder: Path | None) -> tuple[DataSet, Path]:
+def data_set(name: str) -> DataSet:
+    """A data set by a key of ``DATA_SETS``, or words that begin with one.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
     found = next((each for key, each in DATA_SETS.items() if name.startswith(key)), None)
     if found is None:
         raise ValueError(f"{name!r} is no data set; expected one of {', '.join(DATA_SETS)}")
+    return found
+
+
+def _find(name: str, folder: Path | None) -> tuple[DataSet, Path]:
+    found = data_set(name)
     if found.needs_folder and folder is None:
         raise ValueError(
             f"no folder of {name} is given; expected one: add `--data-dir FOLDER`, or take "

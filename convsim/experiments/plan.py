@@ -1,6 +1,6 @@
 """Which trainings the book needs, in which order, and how far they are.
 
-The order was fixed before the first of these runs: what decides most for its cost comes first.
+What decides most for its cost comes first.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ EVERY = (
     *("random-bands", "same-band", "balanced-bands", "random-bands-scale", "random-bands-rate"),
 )
 AT_DEFAULT = (
-    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power"),
-    *("decov", "orthogonal-maps-power-ridge", "deconvolution"),
-    *("orthogonal-maps-first", "whitening-layer", "extra-layer"),
+    *("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-first", "whitening-layer"),
+    *("extra-layer", "deconvolution", "decov"),
 )
 AT_SCALE = tuple(SHRUNK)
+POWER = ("orthogonal-maps-power", "orthogonal-maps-power-ridge")
 VARIANTS = ("orthogonal-maps-ridge", "orthogonal-maps-raw", "orthogonal-maps-leading")
 SHORT_EPOCHS, QUERIES = 20, 100
 BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
@@ -69,10 +69,10 @@ def _input(question: str, conditions: Sequence[str], seeds: Sequence[int]) -> Gr
 
 
 BOOK = (
-    _input("Do orthogonal feature maps help?", ("baseline", *AT_DEFAULT), range(1)),
+    _input("Do orthogonal feature maps help?", ("baseline", *AT_DEFAULT, *POWER), range(1)),
     _input("And at Algorithm 1's norms?", ("scale", *AT_SCALE), range(1)),
+    _input("Both again", ("baseline", *AT_DEFAULT, "scale", *AT_SCALE, *POWER), range(1, 2)),
     _input("Which part of making them orthogonal matters?", VARIANTS, range(1)),
-    _input("Both again", ("baseline", *AT_DEFAULT, "scale", *AT_SCALE), range(1, 2)),
     _group("Does Algorithm 1 help, and is it its scale?", ("baseline", "init", "scale"), range(3)),
     _group("Does Algorithm 2 help?", ("regularise",), range(3)),
     _group("Would a learning rate or weight decay do?", ("learning-rate", "decay"), range(3)),
