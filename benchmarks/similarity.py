@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 
 from convsim import convolutional_similarity, cross_correlate, model_similarity
 from convsim.experiments.record import RESULTS, write_record
+from convsim.penalties import ocnn
 from convsim.spectrum import sum_over_pairs
 
 # (S, C, N): widths at 3 × 3, kernel sizes at 64 × 64, and a first layer with large kernels.
@@ -62,15 +63,6 @@ def loops(weight: Tensor) -> Tensor:
                     lags = cross_correlate(weight[i, c1], weight[j, c2], dims=2)
                     total = total + lags.square().sum()
     return total
-
-
-def ocnn(weight: Tensor) -> Tensor:
-    """Penalty of Wang et al. (2020) at stride 1: ‖Conv(K, K) - I‖², summed over channels first."""
-    padding = weight.shape[-1] - 1
-    lags = conv2d(weight, weight, padding=padding)
-    target = torch.zeros_like(lags)
-    target[:, :, padding, padding] = torch.eye(len(weight), device=weight.device)
-    return (lags - target).square().sum()
 
 
 @dataclass(frozen=True)
