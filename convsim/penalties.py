@@ -9,6 +9,7 @@ or Wᵀ W, because the larger one can never be the identity.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from convsim.checks import (
     check_whole,
     within_dtype,
 )
-from convsim.similarity import unit
+from convsim.similarity import convolutional_similarity, unit
 
 
 def soft_orthogonality(weight: Tensor, *, check_finite: bool = True) -> Tensor:
@@ -208,6 +209,18 @@ def decov(feature_maps: Tensor, *, check_finite: bool = True) -> Tensor:
     if not check_finite:
         return compute(feature_maps)
     return within_dtype(compute, "the penalty", feature_maps=feature_maps)
+
+
+OF_WEIGHTS: dict[str, Callable[..., Tensor]] = {
+    "soft orthogonality": soft_orthogonality,
+    "mutual coherence": mutual_coherence,
+    "SRIP": srip,
+    "OCNN": ocnn,
+    "OrthoReg": orthoreg,
+    "L_CS": convolutional_similarity,
+    "normalised similarity": partial(convolutional_similarity, normalized=True),
+}
+"""Every penalty on a weight, ours among them, by the name that tables give it."""
 
 
 def _of(weight: Tensor, check_finite: bool, compute: Callable[[Tensor], Tensor]) -> Tensor:

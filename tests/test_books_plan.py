@@ -22,11 +22,15 @@ AT_SCALE = (
     "whitening-layer-scale deconvolution-scale decov-scale"
 )
 PARTS = "orthogonal-maps-ridge orthogonal-maps-raw orthogonal-maps-leading"
+PENALTIES = (
+    "soft-orthogonality mutual-coherence srip ocnn orthoreg similarity normalised-similarity"
+)
 ORDER = [
     ("Do orthogonal feature maps help?", 64, (0,), 20, f"{INPUT} {POWER}"),
     ("And at Algorithm 1's norms?", 64, (0,), 20, AT_SCALE),
     ("Both again", 64, (1,), 20, f"{INPUT} {AT_SCALE} {POWER}"),
     ("Which part of making them orthogonal matters?", 64, (0,), 20, PARTS),
+    ("What do the penalties of others do?", 64, (0, 1), 20, PENALTIES),
     ("Does Algorithm 1 help, and is it its scale?", 64, (0, 1, 2), 100, "baseline init scale"),
     ("Does Algorithm 2 help?", 64, (0, 1, 2), 100, "regularise"),
     ("Would a learning rate or weight decay do?", 64, (0, 1, 2), 100, "learning-rate decay"),
@@ -46,7 +50,7 @@ def test_the_books_plan_has_its_order() -> None:
     runs = [[(r.condition, r.width, r.seed, r.epochs) for r in group.runs] for group in BOOK]
     assert runs == RUNS
     planned = plan.planned("digits")
-    assert len(planned) == len(set(planned)) == 107
+    assert len(planned) == len(set(planned)) == 121
     assert [(r.condition, r.width, r.seed, r.epochs) for r in planned] == sum(RUNS, [])
     assert {(r.data, r.precision) for r in planned} == {("digits", "bfloat16")}
     assert {(r.epochs, r.queries) for r in planned} == {(20, 100), (100, 0)}
@@ -55,5 +59,7 @@ def test_the_books_plan_has_its_order() -> None:
     assert [task.settings for task in tasks if task.experiment == TRAINING] == planned
     searches = [task.settings.run for task in tasks if task.experiment == CHOICE]
     assert [(run.condition, run.seed, run.epochs) for run in searches] == [
-        *(("decov", 0, 20), ("learning-rate", 0, 100), ("decay", 0, 100))
+        ("decov", 0, 20),
+        *((condition, 0, 20) for condition in PENALTIES.split()),
+        *(("learning-rate", 0, 100), ("decay", 0, 100)),
     ]

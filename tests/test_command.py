@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 
 from convsim.__main__ import app
 from convsim.experiments import pairs, plan, runner
+from convsim.experiments.conditions import PENALISED
 from convsim.experiments.record import read_record, read_records
 from convsim.experiments.runner import Machine, Task
 
-PLANNED, SEARCHES = len(plan.planned()), 3
+PLANNED, SEARCHES = len(plan.planned()), 3 + len(PENALISED)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from convsim.experiments.conditions import (
     INPUT,
     INPUT_CONTRASTS,
     KERNELS,
+    PENALISED,
     SHRUNK,
 )
 from convsim.models import ShallowCNN
@@ -137,7 +138,7 @@ def test_balanced_bands_come_closer_to_the_defaults_mean_spectrum() -> None:
 
 def test_the_conditions_on_kernels_are_those_of_the_plan() -> None:
     assert tuple(KERNELS) == plan.EVERY
-    assert len(CONDITIONS) == len(KERNELS) + len(INPUT) + len(SHRUNK)
+    assert len(CONDITIONS) == len(KERNELS) + len(INPUT) + len(SHRUNK) + len(PENALISED)
     for contrasts, names in ((CONTRASTS, KERNELS), (INPUT_CONTRASTS, CONDITIONS)):
         assert {name for pair in contrasts for name in pair} <= set(names)
     # Each is compared with something, and with what it starts from.
@@ -161,5 +162,6 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
     assert given.get("weight_decay", 0.0) == (0.25 if condition == "decay" else 0.0)
     decorrelated = condition in ("decov", "decov-scale")
     assert given.get("decorrelation", 0.0) == (0.25 if decorrelated else 0.0)
+    assert given.get("strength", 0.0) == (0.25 if condition in PENALISED else 0.0)
     assert given["beta"] == (1e-3 if condition == "regularise" else 0.0)
     assert (given["epochs"], given["batch_size"], given["precision"]) == (100, 512, "bfloat16")

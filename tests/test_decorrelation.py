@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from convsim.training import fit, loop
+from convsim.training import fit, loop, terms
 from convsim.training.checkpoint import save_checkpoint
 from convsim.training.decorrelation import mean_squared_correlation, outputs_of
 from convsim.training.history import Stopped
@@ -151,7 +151,7 @@ def test_none_of_it_trains_to_the_same_bits_as_before(monkeypatch: pytest.Monkey
     def never(_: Tensor) -> Tensor:
         raise AssertionError("a penalty of nothing is not computed")
 
-    monkeypatch.setattr(loop, "mean_squared_correlation", never)
+    monkeypatch.setattr(terms, "mean_squared_correlation", never)
     assert untimed(fit(theirs, FEW, TEST, **options)) == untimed(history)
     assert_same_bits(ours, theirs)
 

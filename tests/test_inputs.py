@@ -220,6 +220,8 @@ def of_trainings() -> Iterator[Row]:
         "lr": ("a finite number, 0 or more", [-1, float("nan"), float("inf"), "a", None, True]),
         "beta": ("a finite number, 0 or more", [-1, None, "a"]),
         "weight_decay": ("a finite number, 0 or more", [-1, None]),
+        "strength": ("a finite number, 0 or more", [-1, None, "a", float("inf")]),
+        "penalty": ("None or one of soft orthogonality, mutual coherence", ["ocnn", "", 1]),
         "decorrelation": ("a finite number, 0 or more", [-1, None, "a", True, float("nan")]),
         "epochs": ("a whole number, 0 or more", [1.5, True, "1", -1, None]),
         "batch_size": ("a whole number of images, 1 or more", [0, 1.5, True, None, "8"]),
@@ -231,6 +233,8 @@ def of_trainings() -> Iterator[Row]:
         for value in values:
             said = f"^{name} is {value!r}; expected {expected}"
             yield f"{name}={value!r}", lambda n=name, v=value: train(**{n: v}), said
+    said = "^strength is 0.1 without a penalty; expected 0, or a penalty: one of soft orthog"
+    yield "strength of nothing", lambda: train(strength=0.1), said
     for lr in (-1, float("nan"), "a", None, True):
         said = f"^lr is {lr!r}; expected a finite number, 0 or more"
         yield f"minimize: lr={lr!r}", lambda rate=lr: minimize(lr=rate), said

@@ -18,7 +18,7 @@ from convsim.experiments import (
     runner,
 )
 from convsim.experiments.cifar10 import TrainingSettings, measure
-from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.conditions import CONDITIONS, PENALISED
 from convsim.experiments.record import read_records, record_path
 from convsim.experiments.runner import with_needs
 from convsim.experiments.sweep import CHOICE, TRAINING
@@ -95,7 +95,7 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
     searches = {
         choice.settings["run"]["condition"]: choice for choice in read_records(CHOICE.name, swept)
     }
-    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 3
+    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 3 + len(PENALISED)
     assert {search.settings["run"]["seed"] for search in searches.values()} == {0}
     rate = {"lr": searches["learning-rate"].metrics["choice"]}
     strength = {"decorrelation": searches["decov"].metrics["choice"]}
@@ -103,6 +103,7 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
         "decay": {"weight_decay": searches["decay"].metrics["choice"]},
         **{"learning-rate": rate, "random-bands-rate": rate},
         **{"decov": strength, "decov-scale": strength},
+        **{name: {"strength": searches[name].metrics["choice"]} for name in PENALISED},
     }
     for seed in (0, 1):
         for condition, record in by_condition(swept, seed).items():

@@ -1,4 +1,4 @@
-"""Numbers that two controls need before they can run: a learning rate and a weight decay."""
+"""Numbers that some conditions need before they can run, and the searches for them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, measu
 
 LEARNING_RATES, SHORT = (0.01, 0.03, 0.1, 0.3, 1.0), 10  # epochs
 STRENGTHS, SHORTER = (0.1, 1.0, 10.0), 5
+WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0)  # of penalties on the kernels
 NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
 
 
@@ -25,7 +26,11 @@ def grid(option: str) -> tuple[tuple[float, ...], int]:
     Raises:
         KeyError: for an option that is found in another way.
     """
-    return {"lr": (LEARNING_RATES, SHORT), "decorrelation": (STRENGTHS, SHORTER)}[option]
+    return {
+        "lr": (LEARNING_RATES, SHORT),
+        "decorrelation": (STRENGTHS, SHORTER),
+        "strength": (WEIGHTS, SHORTER),
+    }[option]
 
 
 def choose_of_grid(

@@ -211,7 +211,29 @@ SHRUNK = {
 }
 """Some of the same at Algorithm 1's norms: compared with ``scale``."""
 
-CONDITIONS = KERNELS | INPUT | SHRUNK
+_PENALTIES = {
+    "soft-orthogonality": ("soft orthogonality", 1, "12px,3px"),
+    "mutual-coherence": ("mutual coherence", 2, "9px,3px,2px,3px"),
+    "srip": ("SRIP", 3, "5px,5px"),
+    "ocnn": ("OCNN", 4, "2px,3px"),
+    "orthoreg": ("OrthoReg", 5, "16px,4px"),
+    "similarity": ("L_CS", 1, "3px,3px"),
+    "normalised-similarity": ("normalised similarity", 2, "20px,3px"),
+}
+
+PENALISED = {
+    name: Condition(
+        f"{penalty} in the training loss, best of several strengths",
+        color=color,
+        dash=dash,
+        chosen="strength",
+        options={"penalty": penalty},
+    )
+    for name, (penalty, color, dash) in _PENALTIES.items()
+}
+"""Penalties on kernels in training, compared with ``baseline``; ``decov`` is one on maps."""
+
+CONDITIONS = KERNELS | INPUT | SHRUNK | PENALISED
 """All conditions."""
 
 CONTRASTS = {
@@ -257,3 +279,6 @@ INPUT_CONTRASTS = {
     ("decov-scale", "scale"): "correlations kept low in training, there",
 }
 """The same for the conditions that bring the input in."""
+
+PENALTY_CONTRASTS = {(name, "baseline"): name for name in (*PENALISED, "decov")}
+"""The same for the penalties, in words that need no explanation."""

@@ -14,7 +14,7 @@ from statistics import median
 from convsim import models
 from convsim.experiments.choices import grid
 from convsim.experiments.cifar10 import TrainingSettings, settings_of
-from convsim.experiments.conditions import CONDITIONS, SHRUNK
+from convsim.experiments.conditions import CONDITIONS, PENALISED, SHRUNK
 from convsim.experiments.processes import is_running
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import CHECKPOINTS, Task, with_needs
@@ -59,7 +59,7 @@ def _group(
     return Group(question, tuple(runs))
 
 
-def _input(question: str, conditions: Sequence[str], seeds: Sequence[int]) -> Group:
+def _short(question: str, conditions: Sequence[str], seeds: Sequence[int]) -> Group:
     runs = [
         TrainingSettings(condition, CNN1, seed, SHORT_EPOCHS, queries=QUERIES)
         for seed in seeds
@@ -69,10 +69,11 @@ def _input(question: str, conditions: Sequence[str], seeds: Sequence[int]) -> Gr
 
 
 BOOK = (
-    _input("Do orthogonal feature maps help?", ("baseline", *AT_DEFAULT, *POWER), range(1)),
-    _input("And at Algorithm 1's norms?", ("scale", *AT_SCALE), range(1)),
-    _input("Both again", ("baseline", *AT_DEFAULT, "scale", *AT_SCALE, *POWER), range(1, 2)),
-    _input("Which part of making them orthogonal matters?", VARIANTS, range(1)),
+    _short("Do orthogonal feature maps help?", ("baseline", *AT_DEFAULT, *POWER), range(1)),
+    _short("And at Algorithm 1's norms?", ("scale", *AT_SCALE), range(1)),
+    _short("Both again", ("baseline", *AT_DEFAULT, "scale", *AT_SCALE, *POWER), range(1, 2)),
+    _short("Which part of making them orthogonal matters?", VARIANTS, range(1)),
+    _short("What do the penalties of others do?", tuple(PENALISED), range(2)),
     _group("Does Algorithm 1 help, and is it its scale?", ("baseline", "init", "scale"), range(3)),
     _group("Does Algorithm 2 help?", ("regularise",), range(3)),
     _group("Would a learning rate or weight decay do?", ("learning-rate", "decay"), range(3)),

@@ -35,7 +35,10 @@ class ChoiceSettings:
 
 
 SEARCHES = {"weight_decay": "decay", "lr": "learning-rate", "decorrelation": "decov"}
-"""The option of ``fit`` that is searched for, and the condition whose trainings search."""
+"""The option of ``fit`` that is searched for, and the condition whose trainings search.
+
+An option that is not among them means something else in every condition: each searches by itself.
+"""
 
 
 def run(rows: Sequence[TrainingSettings], machine: Machine, **options: Any) -> None:
@@ -54,7 +57,8 @@ def _needs_search(settings: TrainingSettings) -> Task | None:
     chosen = CONDITIONS[settings.condition].chosen
     if chosen is None:
         return None
-    return Task(CHOICE, ChoiceSettings(replace(settings, seed=0, condition=SEARCHES[chosen])))
+    searching = SEARCHES.get(chosen, settings.condition)
+    return Task(CHOICE, ChoiceSettings(replace(settings, seed=0, condition=searching)))
 
 
 def _needs_training(settings: ChoiceSettings) -> Task | None:

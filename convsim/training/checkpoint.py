@@ -14,7 +14,7 @@ from convsim.training.history import Epoch, not_finite
 from convsim.training.tensors import read_tensors, tensors_file
 
 _GENERATOR = "generator of random numbers"  # no module's name has a space in it
-_ADDED = {"decorrelation": 0.0}
+_ADDED = {"decorrelation": 0.0, "penalty": None, "strength": 0.0}
 """Settings that older checkpoints do not name, with what they meant then."""
 _AGAIN = "delete it to start the run again"
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from convsim.checks import check_module, check_number, check_whole
 from convsim.data import Images
+from convsim.penalties import OF_WEIGHTS
 from convsim.training.arithmetic import check_precision
 
 
@@ -24,11 +25,23 @@ def check_training(
     check_whole(settings["epochs"], "epochs", least=0)
     check_whole(settings["batch_size"], "batch_size", least=1, what="images")
     check_whole(settings["seed"], "seed", least=0)
-    for name in ("lr", "beta", "weight_decay", "decorrelation"):
+    for name in ("lr", "beta", "weight_decay", "decorrelation", "strength"):
         check_number(settings[name], name)
+    check_penalty(settings["penalty"], settings["strength"])
     if not (checkpoint is None or isinstance(checkpoint, Path)):
         raise ValueError(
             f"checkpoint is {checkpoint!r}; expected a pathlib.Path, or None: use Path(…)"
+        )
+
+
+def check_penalty(penalty: str | None, strength: float) -> None:
+    """Raise a ``ValueError`` unless the penalty is known, and there if it has a strength."""
+    if penalty not in (None, *OF_WEIGHTS):
+        raise ValueError(f"penalty is {penalty!r}; expected None or one of {', '.join(OF_WEIGHTS)}")
+    if penalty is None and strength:
+        raise ValueError(
+            f"strength is {strength!r} without a penalty; expected 0, or a penalty: one of "
+            f"{', '.join(OF_WEIGHTS)}"
         )
 
 

@@ -14,7 +14,6 @@ from tqdm.auto import tqdm
 
 from convsim.data import Images
 from convsim.layers import Convolution, check_plain_weights, convolutional_layers
-from convsim.similarity import convolutional_similarity
 from convsim.training.arithmetic import (
     autocast,
     check_precision,
@@ -23,7 +22,7 @@ from convsim.training.arithmetic import (
     set_generator_state,
 )
 from convsim.training.checkpoint import Underway, load_checkpoint, save_checkpoint
-from convsim.training.decorrelation import mean_squared_correlation, outputs_of
+from convsim.training.decorrelation import outputs_of
 from convsim.training.history import (
     Epoch,
     Stopped,
@@ -35,9 +34,9 @@ from convsim.training.inputs import (
     check_images,
     check_training,
 )
+from convsim.training.terms import added_terms
 
 EVALUATED_AT_ONCE = 2000  # images
-DECORRELATED = 4  # every fourth image of a batch is enough for the correlations of its maps
 LOOP = 2
 """Version of the training loop and of its networks, for records.
 
@@ -57,6 +56,8 @@ def fit(
     beta: float = 0.0,
     weight_decay: float = 0.0,
     decorrelation: float = 0.0,
+    penalty: str | None = None,
+    strength: float = 0.0,
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
@@ -82,6 +83,8 @@ def fit(
         weight_decay: the same for ½ ‖w‖² of the convolutional layers' weights, through SGD.
         decorrelation: the same for the mean squared correlation between the layers' feature maps,
             :func:`convsim.training.decorrelation.mean_squared_correlation`.
+        penalty: a key of ``convsim.penalties.OF_WEIGHTS``, such as ``"OCNN"``, or None.
+        strength: the weight of its sum over the convolutional layers in the loss.
         seed: seed of the shuffles, and of dropout if there is any.
         precision: ``"float32"``; ``"tf32"``, on a GPU only; or ``"bfloat16"``, autocast, with
             weights and L_CS in float32.
@@ -111,6 +114,7 @@ def fit(
     """
     settings: dict[str, Any] = {"lr": lr, "batch_size": batch_size, "beta": beta}
     settings |= {"weight_decay": weight_decay, "decorrelation": decorrelation}
+    settings |= {"penalty": penalty, "strength": strength}
     settings |= {"seed": seed, "precision": precision}
     check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
     settings |= {"data": train.source, "images": len(train), "loop": LOOP}
@@ -258,13 +262,9 @@ class _Run:
         with autocast(batch.device, self.settings["precision"]):
             scores = self.model(batch)
         cross_entropy = nn.functional.cross_entropy(scores.float(), labels)
-        loss = cross_entropy
-        if beta := self.settings["beta"]:
-            loss = loss + beta * _total_similarity(self.layers)
-        if strength := self.settings["decorrelation"]:
-            correlations = [mean_squared_correlation(maps[::DECORRELATED]) for maps in outputs]
-            loss = loss + strength * torch.stack(correlations).sum()
-            outputs.clear()
+        terms = added_terms(self.layers, outputs, self.settings)
+        loss = cross_entropy if terms is None else cross_entropy + terms
+        outputs.clear()
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -290,13 +290,6 @@ class _Run:
     def _save(self, underway: Underway | None = None) -> None:
         if self.checkpoint:
             save_checkpoint(self.checkpoint, self.model, self.settings, self.epochs, underway)
-
-
-def _total_similarity(layers: Sequence[tuple[str, Convolution]]) -> Tensor:
-    similarities = (
-        convolutional_similarity(layer.weight, check_finite=False) for _, layer in layers
-    )
-    return torch.stack(list(similarities)).sum()
 
 
 def _sgd(
