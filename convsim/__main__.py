@@ -12,7 +12,17 @@ from typing import Annotated, Any
 import torch
 import typer
 
-from convsim.experiments import descent, inputs, maps, overlap, pairs, plan, runner
+from convsim.experiments import (
+    descent,
+    inputs,
+    maps,
+    overlap,
+    pairs,
+    penalties,
+    penalty_pairs,
+    plan,
+    runner,
+)
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import DATA_SETS, data_set, source_of
@@ -56,6 +66,10 @@ EXPERIMENTS: dict[str, tuple[str, list[Task]]] = {
         table: ("Two kernels and a descent, 1,000 times.", pairs.PAIRS.tasks(rows))
         for table, rows in pairs.TABLES.items()
     },
+    "penaltypairs": (
+        "Two kernels and a descent on every penalty.",
+        penalty_pairs.PENALTY_PAIRS.tasks(penalty_pairs.ROWS),
+    ),
     "descent": ("Whole layers under Algorithm 1.", descent.DESCENTS.tasks(descent.DESCENT)),
     "floor": ("How far L_CS falls at fixed norms.", descent.FLOORS.tasks(descent.FLOOR)),
 }
@@ -72,6 +86,10 @@ ON_IMAGES: dict[str, tuple[str, Callable[[Path, str | None], list[Task]]]] = {
     "input": (
         "Kernels made for an input, and how long their feature maps stay orthogonal.",
         lambda results, data: inputs.tasks(inputs.plan(results, data=data)),
+    ),
+    "penalties": (
+        "Every penalty in every layer of CNN1, norms held: kernels and maps before and after.",
+        lambda results, data: penalties.tasks(penalties.plan(results, data=data)),
     ),
 }
 """Those that need some: by name, in words, and their runs on some data."""

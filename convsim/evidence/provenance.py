@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "pairs": (
         "Two kernels and a descent, 1,000 times (kernel orthogonality, Convolutional Similarity)"
     ),
+    "penaltypairs": "Two kernels and a descent on every penalty, 1,000 times (relatives)",
     "descent": (
         "Whole layers under Algorithm 1 and its scale-free form "
         "(Convolutional Similarity, linear time)"
@@ -26,6 +27,7 @@ EXPERIMENTS = {
     "maps": "Feature maps of trained networks, raw and centred (scale or similarity)",
     "inputpatches": "Kernels on the patches of CIFAR-10 (the input)",
     "inputsteps": "Feature maps in the first steps of training (the input)",
+    "penalties": "Every penalty in every layer of CNN1, norms held (relatives)",
     "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
     "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",
     "overlapbenchmark": "What the neighbourhoods cost (neighbourhoods)",

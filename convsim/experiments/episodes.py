@@ -108,7 +108,7 @@ def summarise_episodes(
         cosines: absolute cosines of the feature maps.
         norms: of K1 and K2, ``(steps + 1, episodes, 2)``.
     """
-    finite = (losses.isfinite() & similarities.isfinite() & cosines.isfinite()).all(dim=0)
+    finite = finite_episodes(losses, similarities, cosines)
     episodes = len(finite)
     norms = norms[:, finite]
     first, last = similarities[0, finite], similarities[-1, finite]
@@ -149,6 +149,11 @@ def summarise_episodes(
             "dead_percent": (of_all * died[steps].any(dim=2).sum(dim=1)).tolist(),
         },
     }
+
+
+def finite_episodes(*histories: Tensor) -> Tensor:
+    """Which episodes, ``(episodes,)``, never met NaN or infinity in ``(steps + 1, episodes)``."""
+    return torch.stack(histories).isfinite().all(dim=0).all(dim=0)
 
 
 def tail_of(change: Tensor) -> Tail | None:
