@@ -83,6 +83,7 @@ runs: $(READY) ## start or continue the trainings of the book: make runs DATA=fo
 
 bench: $(READY) ## time the loss, a training and neighbourhoods; record all (a quarter of an hour)
 	$(BIN)/python benchmarks/similarity.py
+	$(BIN)/python benchmarks/similarity.py --penalties
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overlap.py
 

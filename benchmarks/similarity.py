@@ -1,7 +1,8 @@
 """Time Convolutional Similarity, forward and backward, against everything it could be.
 
 ``make bench`` runs the whole grid and writes the record that the book shows; with ``--quick`` only
-the small shapes run, and nothing is written.
+the small shapes run, and nothing is written. With ``--penalties`` it times the penalties of others
+instead, and records that.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import conv2d
 from torchvision.models import resnet18
 from tqdm.auto import tqdm
 
 from convsim import convolutional_similarity, cross_correlate, model_similarity
 from convsim.experiments.record import RESULTS, write_record
-from convsim.penalties import ocnn
+from convsim.layers import convolutional_layers
+from convsim.penalties import OF_WEIGHTS, ocnn
 from convsim.spectrum import sum_over_pairs
 
 # (S, C, N): widths at 3 × 3, kernel sizes at 64 × 64, and a first layer with large kernels.
@@ -34,6 +37,8 @@ GRID = (
     (64, 3, 11),
 )
 DECADE, OTHER = (256, 512, 1024, 2560), 128
+SQUARE, OF_PENALTIES = (16, 64, 256, 512), (64, 128, 256, 512)  # OCNN takes seconds beyond
+Loss = Callable[[Tensor], Tensor]
 
 
 def weight_decay(weight: Tensor) -> Tensor:
@@ -69,7 +74,7 @@ def loops(weight: Tensor) -> Tensor:
 class Form:
     """A loss, and the shapes (S, C, N) for which it is worth waiting."""
 
-    loss: Callable[[Tensor], Tensor]
+    loss: Loss
     applies: Callable[[int, int, int], bool]
 
 
@@ -108,7 +113,7 @@ def seconds(step: Callable[[], Any], device: torch.device) -> list[float]:
     return durations[warm_up:]
 
 
-def forward_backward(loss: Callable[[Tensor], Tensor], weight: Tensor) -> Callable[[], None]:
+def forward_backward(loss: Loss, weight: Tensor) -> Callable[[], None]:
     def step() -> None:
         weight.grad = None
         loss(weight).backward()
@@ -121,7 +126,7 @@ def random_weight(s: int, c: int, n: int, device: torch.device) -> Tensor:
     return torch.randn(s, c, n, n, generator=generator).to(device).requires_grad_()
 
 
-def peak_extra_bytes(loss: Callable[[Tensor], Tensor], weight: Tensor) -> int:
+def peak_extra_bytes(loss: Loss, weight: Tensor) -> int:
     """Most memory held at once by a forward and backward pass, beside the weight itself."""
     step = forward_backward(loss, weight)
     step()
@@ -143,20 +148,25 @@ def peak_extra_bytes(loss: Callable[[Tensor], Tensor], weight: Tensor) -> int:
     return peak
 
 
-def growth(axis: str, device: torch.device) -> dict[str, Any]:
+def growth(
+    axis: str,
+    device: torch.device,
+    loss: Loss = convolutional_similarity,
+    sizes: tuple[int, ...] = DECADE,
+) -> dict[str, Any]:
     """Medians over a decade of S, or of C, and the slope of log time against log size.
 
     The cost of a call, taken from a layer too small to need any arithmetic, is subtracted first.
     """
 
     def median(s: int, c: int) -> float:
-        step = forward_backward(convolutional_similarity, random_weight(s, c, 3, device))
+        step = forward_backward(loss, random_weight(s, c, 3, device))
         return 1e3 * statistics.median(seconds(step, device))
 
     call = median(4, 4)
-    medians = [median(*((size, OTHER) if axis == "S" else (OTHER, size))) for size in DECADE]
-    slope = np.polyfit(np.log(DECADE), np.log(np.array(medians) - call), 1)[0]
-    return {"sizes": list(DECADE), "median_ms": medians, "call_ms": call, "exponent": float(slope)}
+    medians = [median(*((size, OTHER) if axis == "S" else (OTHER, size))) for size in sizes]
+    slope = np.polyfit(np.log(sizes), np.log(np.array(medians) - call), 1)[0]
+    return {"sizes": list(sizes), "median_ms": medians, "call_ms": call, "exponent": float(slope)}
 
 
 def measure(device: torch.device, grid: tuple[tuple[int, int, int], ...]) -> dict[str, Any]:
@@ -193,6 +203,29 @@ def measure(device: torch.device, grid: tuple[tuple[int, int, int], ...]) -> dic
     }
 
 
+def measure_penalties(device: torch.device) -> dict[str, Any]:
+    """Of every penalty on a weight: medians in milliseconds, exponents, and a whole ResNet-18."""
+    network = resnet18().to(device)
+    found = {}
+    for name, penalty in tqdm(OF_WEIGHTS.items(), unit="penalty"):
+        square = {
+            s: seconds(forward_backward(penalty, random_weight(s, s, 3, device)), device)
+            for s in SQUARE
+        }
+        whole = seconds(partial(_backward_of_all, penalty, network), device)
+        found[name] = {
+            "square_ms": {str(s): 1e3 * statistics.median(of) for s, of in square.items()},
+            "growth": {axis: growth(axis, device, penalty, OF_PENALTIES) for axis in ("S", "C")},
+            "resnet18_ms": 1e3 * statistics.median(whole),
+        }
+    return {"penalties": found}
+
+
+def _backward_of_all(penalty: Loss, model: nn.Module) -> None:
+    values = [penalty(layer.weight) for _, layer in convolutional_layers(model)]
+    torch.stack(values).sum().backward()
+
+
 def report(metrics: dict[str, Any]) -> str:
     """Medians as a table, one line a shape, and the ratios to weight decay."""
     shapes = list(dict.fromkeys(tuple(row["shape"]) for row in metrics["times"]))
@@ -214,21 +247,39 @@ def report(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def report_penalties(metrics: dict[str, Any]) -> str:
+    """A line a penalty."""
+    lines = []
+    for name, row in metrics["penalties"].items():
+        times = ", ".join(f"{s}: {ms:.2f} ms" for s, ms in row["square_ms"].items())
+        slopes = {axis: row["growth"][axis]["exponent"] for axis in ("S", "C")}
+        lines.append(
+            f"{name}: S = C = {times}; exponent in S {slopes['S']:.2f}, in C {slopes['C']:.2f}; "
+            f"ResNet-18 {row['resnet18_ms']:.1f} ms"
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the record")
     parser.add_argument("--quick", action="store_true", help="small shapes only, no record")
+    parser.add_argument("--penalties", action="store_true", help="time those of others instead")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
     started = datetime.now(timezone.utc)
     if arguments.quick:
         print(report(measure(device, GRID[:4])))
         return
-    metrics = measure(device, GRID)
-    print(report(metrics))
+    if arguments.penalties:
+        name, metrics = "penaltybenchmark", measure_penalties(device)
+        print(report_penalties(metrics))
+    else:
+        name, metrics = "benchmark", measure(device, GRID)
+        print(report(metrics))
     path = write_record(
-        "benchmark",
+        name,
         BenchmarkSettings(device.type, torch.get_num_threads()),
         metrics,
         data="random weights from N(0, 1), seed 0",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy.linalg import circulant, svdvals
 from torch import Tensor
 
 from convsim import convolutional_similarity
+from convsim.operators import circular_operator
 from convsim.patches import expected_gram, patch_autocorrelation
 from convsim.penalties import decov, mutual_coherence, ocnn, orthoreg, soft_orthogonality, srip
 
@@ -81,6 +83,9 @@ def test_ocnn_is_the_distance_of_the_operator(
 ) -> None:
     weight = weight_of(shape)
     matrix = operator(weight, size, stride)
+    torch.testing.assert_close(
+        circular_operator(weight, size, stride=stride), torch.from_numpy(matrix)
+    )
     kernels, channels, *taps = shape
     positions = (size // stride) ** len(taps)
     excess = matrix @ matrix.T - np.eye(len(matrix))
@@ -93,7 +98,7 @@ def test_ocnn_is_the_distance_of_the_operator(
 
 
 def test_ocnn_is_zero_for_an_exactly_orthogonal_layer() -> None:
-    for inputs, outputs, stride in ((3, 3, 1), (3, 12, 2), (4, 2, 1)):
+    for inputs, outputs, stride in ((3, 3, 1), (4, 2, 1), (3, 6, 2)):
         torch.manual_seed(0)
         layer = AdaptiveOrthoConv2d(
             inputs, outputs, 3, stride=stride, padding="same" if stride == 1 else 1,
@@ -110,6 +115,33 @@ def test_ocnn_and_convolutional_similarity_agree_for_one_channel_only() -> None:
         between = ocnn(weight).item() - own
         similarity = 2 * convolutional_similarity(weight).item()
         assert (between == pytest.approx(similarity, rel=1e-12)) == (channels == 1)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 2, 3, 3), (2, 1, 2, 2, 2)])
+def test_a_pairs_share_is_that_of_the_operators(shape: tuple[int, ...]) -> None:
+    weight = weight_of(shape)
+    size = 2 * shape[-1] - 1
+    positions = size ** (len(shape) - 2)
+    first, second = circular_operator(weight, size).split(positions)
+    inside, across = ((m**2).sum().item() for m in (first.T @ second, first @ second.T))
+    assert inside / positions == pytest.approx(convolutional_similarity(weight).item(), rel=1e-12)
+    between = ocnn(weight) - ocnn(weight[:1]) - ocnn(weight[1:])
+    assert across / positions == pytest.approx(between.item() / 2, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"size": 2}, "size is 2; expected a whole number of samples, 3 or more"),
+        ({"size": 5.0}, "size is 5.0; expected a whole number"),
+        ({"size": 5, "stride": 0}, "stride is 0; expected a whole number, 1 or more"),
+    ],
+)
+def test_operators_that_do_not_exist_are_refused(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        circular_operator(torch.ones(2, 1, 3), **options)
+    with pytest.raises(ValueError, match="NaN or infinite"):
+        circular_operator(torch.full((2, 1, 3), torch.nan), 5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -151,6 +151,42 @@ def loss_table(*, folder: Path = RESULTS) -> Table:
     )
 
 
+def penalty_cost_table(*, folder: Path = RESULTS) -> Table:
+    """What each penalty on a weight costs, forward and backward, and how that grows, on the CPU.
+
+    Raises:
+        ValueError: if no benchmark of the penalties is recorded.
+    """
+    records = matching_records("penaltybenchmark", folder, device="cpu")
+    record = max(records, key=lambda record: record.started)
+    found = record.metrics["penalties"]
+    sizes = [*next(iter(found.values()))["square_ms"]]
+    grown = next(iter(found.values()))["growth"]["S"]["sizes"]
+    return Table(
+        columns=(
+            ("", "penalty"),
+            *(("ms, S = C", size) for size in sizes),
+            *(("grows with", f"{axis} to the") for axis in ("S", "C")),
+            ("ResNet-18", "ms"),
+        ),
+        rows=tuple(
+            (
+                name,
+                *(f"{row['square_ms'][size]:.3g}" for size in sizes),
+                *(f"{row['growth'][axis]['exponent']:.1f}" for axis in ("S", "C")),
+                f"{row['resnet18_ms']:,.0f}",
+            )
+            for name, row in found.items()
+        ),
+        caption="Penalties on weights of 3 × 3 kernels, forward and backward, median. The growth "
+        f"is fitted from {grown[0]} to {grown[-1]} kernels, or channels, of a layer.",
+        source=(
+            f"{record.settings['dtype']}, {record.hardware}; torch {record.versions['torch']}; "
+            f"recorded {record.started[:10]} by make bench."
+        ),
+    )
+
+
 def loss_summary(*, folder: Path = RESULTS) -> dict[str, float]:
     """The benchmark's headline numbers, from the record of the CPU.
 

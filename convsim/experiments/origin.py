@@ -22,6 +22,7 @@ COMMANDS = {
     "inputsteps": ("convsim run input",),
     "overlapregularized": ("convsim run overlap",),
     "benchmark": ("python benchmarks/similarity.py",),
+    "penaltybenchmark": ("python benchmarks/similarity.py --penalties",),
     "trainingbenchmark": ("python benchmarks/training.py",),
     "overlapbenchmark": ("python benchmarks/overlap.py",),
 }
