@@ -11,8 +11,8 @@ PHOTOGRAPHS = ("china", "flower")
 SHORTER_SIDE = 427
 
 
-def photograph(name: str = "china", size: int = 64) -> torch.Tensor:
-    """Return one of scikit-learn's two photographs as a square grey picture.
+def photograph(name: str = "china", size: int = 64, *, colour: bool = False) -> torch.Tensor:
+    """Return one of scikit-learn's two photographs as a square picture, grey or in colour.
 
     The largest centred square whose side is a multiple of ``size`` is cut out, made grey with the
     ITU-R BT.601 weights (0.299, 0.587, 0.114), averaged over square blocks and rounded to the 256
@@ -22,9 +22,11 @@ def photograph(name: str = "china", size: int = 64) -> torch.Tensor:
         name: ``"china"`` (a temple roof, by danielbuechele) or ``"flower"`` (a dahlia, by
             vultilion).
         size: side of the result in pixels, 1 to 427.
+        colour: keep red, green and blue apart.
 
     Returns:
-        A float64 tensor of shape (size, size) with values in [0, 1], each a multiple of 1/255.
+        A float64 tensor of shape (size, size), or (3, size, size), with values in [0, 1], each a
+        multiple of 1/255.
 
     Raises:
         ValueError: for another name or size.
@@ -49,10 +51,10 @@ def photograph(name: str = "china", size: int = 64) -> torch.Tensor:
     with extra("data"):
         from sklearn.datasets import load_sample_image  # slow to import, only needed here
 
-    colour = np.asarray(load_sample_image(f"{name}.jpg"), dtype=np.float64)
+    whole = np.asarray(load_sample_image(f"{name}.jpg"), dtype=np.float64)
     block = SHORTER_SIDE // size
-    top, left = ((extent - block * size) // 2 for extent in colour.shape[:2])
-    square = colour[top : top + block * size, left : left + block * size]
-    grey = square @ np.array([0.299, 0.587, 0.114])
-    levels = grey.reshape(size, block, size, block).mean(axis=(1, 3)).round()
-    return torch.from_numpy(levels / 255)
+    top, left = ((extent - block * size) // 2 for extent in whole.shape[:2])
+    square = whole[top : top + block * size, left : left + block * size]
+    planes = np.moveaxis(square, 2, 0) if colour else square @ np.array([0.299, 0.587, 0.114])
+    blocks = planes.reshape(*planes.shape[:-2], size, block, size, block)
+    return torch.from_numpy(blocks.mean(axis=(-3, -1)).round() / 255)

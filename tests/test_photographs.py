@@ -23,6 +23,11 @@ def test_photograph_is_the_block_mean_of_the_central_square(name: str, size: int
     for i, j in {(0, 0), (size // 2, size // 3), (size - 1, size - 1)}:
         patch = grey[top + i * block : top + (i + 1) * block, left + j * block :][:, :block]
         assert abs(x[i, j].item() * 255 - patch.mean()) <= 0.5 + 1e-9
+    planes = photograph(name, size, colour=True)
+    assert planes.shape == (3, size, size)
+    for channel in range(3):
+        patch = colour[top : top + block, left : left + block, channel]
+        assert abs(planes[channel, 0, 0].item() * 255 - patch.mean()) <= 0.5 + 1e-9
 
 
 def test_photograph_has_the_levels_of_an_8_bit_picture() -> None:
