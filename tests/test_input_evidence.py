@@ -63,7 +63,7 @@ def test_the_sweep_is_the_longest_of_those_with_the_input(folder: Path) -> None:
     assert {run.settings["epochs"] for run in input_tables.input_records(folder)} == {3}
     save_run(folder, replace(BASELINE, epochs=9, condition="decov"), 99, 0.1)
     assert {run.settings["epochs"] for run in input_tables.input_records(folder)} == {9}
-    with pytest.raises(ValueError, match="no training with orthogonal maps .* run `convsim run"):
+    with pytest.raises(ValueError, match="no training under such a condition .* run `convsim run"):
         input_tables.input_records(folder / "nowhere")
 
 

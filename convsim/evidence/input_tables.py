@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -49,8 +49,23 @@ def input_records(folder: Path = RESULTS) -> list[Training]:
     Raises:
         ValueError: if none is recorded.
     """
+    return best_sweep({name for family in FAMILIES.values() for name in family}, FAMILIES, folder)
+
+
+def best_sweep(
+    wanted: Container[str], bases: Container[str], folder: Path = RESULTS
+) -> list[Training]:
+    """The trainings under some conditions whose layers were measured, of one sweep.
+
+    Args:
+        wanted: the conditions.
+        bases: those among them that alone make no sweep.
+        folder: where the records lie.
+
+    Raises:
+        ValueError: if none is recorded.
+    """
     sweeps: dict[TrainingSettings, list[Training]] = {}
-    wanted = {name for family in FAMILIES.values() for name in family}
     for record in read_records("table5", folder):
         if record.settings["condition"] in wanted and "layers_after" in record.metrics:
             shared = replace(settings_of(record), condition="baseline", seed=0)
@@ -58,11 +73,11 @@ def input_records(folder: Path = RESULTS) -> list[Training]:
     sweeps = {
         shared: records
         for shared, records in sweeps.items()
-        if {record.settings["condition"] for record in records} - FAMILIES.keys()
+        if any(record.settings["condition"] not in bases for record in records)
     }
     if not sweeps:
         raise ValueError(
-            f"no training with orthogonal maps is recorded in {folder}; expected records of "
+            f"no training under such a condition is recorded in {folder}; expected records of "
             "table5: run `convsim run table5`"
         )
     best = max(sweeps, key=lambda s: (data_rank(s.data), s.epochs, len(sweeps[s])))
