@@ -1,0 +1,42 @@
+/** A kernel of several channels as vertical sliders: an equaliser for each, all on one scale.
+ * @param {string} name @param {string} pretty @param {string} className
+ * @param {number} taps of a channel
+ * @param {(n: number, value: number) => void} oninput n counts the taps of all channels */
+function channelEqualisers(name, pretty, className, taps, oninput) {
+  const limits = ["high", "zero", "low"].map((c) => h("span", { class: `convsim-limit-${c}` }));
+  const channels = h("div", { class: "convsim-channels" });
+  const node = h("div", { class: `convsim-equaliser ${className}`, role: "group", "aria-label": name },
+    h("div", { class: "convsim-caption" }, h("strong", {}, pretty)),
+    h("div", { class: "convsim-limits", "aria-hidden": "true" }, ...limits), channels);
+  /** @type {{ node: HTMLElement, columns: TapColumn[] }[]} */
+  const groups = [];
+
+  /** @param {number} limit */
+  function add(limit) {
+    const c = groups.length, label = `${name} channel ${c + 1}`;
+    const columns = Array.from({ length: taps }, (_, n) =>
+      tapColumn(label, n, limit, (at, value) => oninput(c * taps + at, value)));
+    const group = h("div", { class: "convsim-channel", role: "group", "aria-label": label },
+      h("div", { class: "convsim-taps" }, ...columns.map((column) => column.node)),
+      h("span", { class: "convsim-label", "aria-hidden": "true" }, `channel ${c + 1}`));
+    group.style.cssText = `--convsim-columns: ${taps}; --convsim-columns-narrow: ${taps}`;
+    groups.push({ node: group, columns });
+    channels.append(group);
+  }
+
+  /** @param {number[]} kernel its channels one after the other; none but these are shown */
+  function draw(kernel) {
+    const largest = Math.max(...kernel.map(Math.abs)), limit = largest <= 1.5 ? 1.5 : roundRange([largest])[1];
+    [limit, 0, -limit].forEach((v, i) => { limits[i].textContent = short(v); });
+    while (groups.length * taps < kernel.length) add(limit);
+    groups.forEach((group, c) => {
+      group.node.hidden = c * taps >= kernel.length;
+      if (group.node.hidden) return;
+      group.columns.forEach((column, n) => {
+        [column.input.min, column.input.max] = [String(-limit), String(limit)];
+        column.draw(kernel[c * taps + n], limit);
+      });
+    });
+  }
+  return { node, draw };
+}
