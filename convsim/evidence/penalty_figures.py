@@ -59,8 +59,11 @@ def matrix_figure(*, folder: Path = RESULTS) -> go.Figure:
     seeds = max(len(records[name]) for name in names) if names else 0
     data = distinct(record.data for found in records.values() for record in found.values())
     figure.update_xaxes(
-        title_text="after the descent, as a share of the start<br>blue: fell, orange: rose<br>"
-        f"means of {layers} layers of CNN1, {seeds} seeds<br>{data}",
+        title={
+            "text": "after by before: blue fell, orange rose<br>"
+            f"means of {layers} layers of CNN1, {seeds} seeds<br>{data}",
+            "font": {"size": 12},
+        },
         tickangle=0,
         showgrid=False,
     )
@@ -75,7 +78,7 @@ def matrix_figure(*, folder: Path = RESULTS) -> go.Figure:
     )
     return finish(
         figure,
-        height=190 + 46 * len(names),
+        height=170 + 46 * len(names),
         alt="A matrix of penalties and readings: what the descent on each penalty leaves of every "
         f"reading, as a share of its start. {'; '.join(said)}.",
     )
