@@ -209,6 +209,11 @@ def test_large_taps_share_one_scale_and_a_zero_kernel_is_named(page: Page, tmp_p
     expect(page.locator(".convsim-unseen")).to_contain_text("A kernel is zero")
     page.get_by_label("K1 channel 1 tap 0").fill("-1")
     assert page.locator(".convsim-warning").count() == 0
+    assert page.get_by_label("K1 channel 1 tap 0").get_attribute("max") == "1.5"
+    page.get_by_label("Channels", exact=True).fill("3")
+    for name, value in (("K1 channel 2 tap 1", "40"), ("K1 channel 1 tap 0", "-1")):
+        tap = page.get_by_label(name)
+        assert (tap.input_value(), tap.get_attribute("max")) == (value, "40")
     assert_quiet(page)
 
 

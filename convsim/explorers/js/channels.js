@@ -10,9 +10,9 @@ function channelEqualisers(name, pretty, className, taps, oninput) {
     h("div", { class: "convsim-limits", "aria-hidden": "true" }, ...limits), channels);
   /** @type {{ node: HTMLElement, columns: TapColumn[] }[]} */
   const groups = [];
+  let limit = 0;
 
-  /** @param {number} limit */
-  function add(limit) {
+  function add() {
     const c = groups.length, label = `${name} channel ${c + 1}`;
     const columns = Array.from({ length: taps }, (_, n) =>
       tapColumn(label, n, limit, (at, value) => oninput(c * taps + at, value)));
@@ -24,19 +24,17 @@ function channelEqualisers(name, pretty, className, taps, oninput) {
     channels.append(group);
   }
 
-  /** @param {number[]} kernel its channels one after the other; none but these are shown */
+  /** @param {number[]} kernel its channels one after the other */
   function draw(kernel) {
-    const largest = Math.max(...kernel.map(Math.abs)), limit = largest <= 1.5 ? 1.5 : roundRange([largest])[1];
-    [limit, 0, -limit].forEach((v, i) => { limits[i].textContent = short(v); });
-    while (groups.length * taps < kernel.length) add(limit);
-    groups.forEach((group, c) => {
-      group.node.hidden = c * taps >= kernel.length;
-      if (group.node.hidden) return;
-      group.columns.forEach((column, n) => {
-        [column.input.min, column.input.max] = [String(-limit), String(limit)];
-        column.draw(kernel[c * taps + n], limit);
-      });
-    });
+    const largest = Math.max(...kernel.map(Math.abs)), wanted = largest <= 1.5 ? 1.5 : roundRange([largest])[1];
+    if (wanted !== limit) {
+      limit = wanted;
+      [limit, 0, -limit].forEach((v, i) => { limits[i].textContent = short(v); });
+      for (const { input } of groups.flatMap((group) => group.columns)) [input.min, input.max] = [String(-limit), String(limit)];
+    }
+    while (groups.length * taps < kernel.length) add();
+    while (groups.length * taps > kernel.length) groups.pop()?.node.remove();
+    groups.forEach(({ columns }, c) => columns.forEach((column, n) => column.draw(kernel[c * taps + n], limit)));
   }
   return { node, draw };
 }
