@@ -10,7 +10,7 @@ from convsim.checks import check_weight, check_whole
 
 
 def circular_operator(weight: Tensor, size: int, *, stride: int = 1) -> Tensor:
-    r"""Matrix :math:`\mathcal K` of a convolution with circular padding.
+    r"""Matrix :math:`\mathcal K` of a convolution with circular padding, centred as ``"same"`` is.
 
     With it, feature maps are :math:`\mathcal K x`, the inner product of two of them is
     :math:`x^\top \mathcal K_i^\top \mathcal K_j\, x`, and, once ``size`` is at least twice the
@@ -43,6 +43,6 @@ def circular_operator(weight: Tensor, size: int, *, stride: int = 1) -> Tensor:
     inputs = weight.shape[1] * size ** len(taps)
     points = torch.eye(inputs, dtype=weight.dtype, device=weight.device)
     points = points.view(inputs, weight.shape[1], *[size] * len(taps))
-    around = [end for tap in reversed(taps) for end in (0, tap - 1)]
+    around = [end for tap in reversed(taps) for end in ((tap - 1) // 2, tap // 2)]
     answers = convolve(pad(points, around, mode="circular"), weight, stride=stride)
     return answers.flatten(1).T

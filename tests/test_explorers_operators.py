@@ -12,7 +12,7 @@ import traitlets
 from scipy.linalg import circulant, orth
 
 from convsim.explorers import OperatorsExplorer
-from convsim.explorers.operators import block_circulant
+from convsim.operators import circular_operator
 
 N = 10
 
@@ -61,7 +61,7 @@ def test_the_matrix_is_pytorchs_convolution_with_circular_padding(channels: int)
         channels, 1, 3, padding=1, padding_mode="circular", bias=False, dtype=torch.float64
     )
     x = torch.randn(channels, N, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    matrix = block_circulant(layer.weight.detach()[0])
+    matrix = circular_operator(layer.weight.detach(), N)
     torch.testing.assert_close(matrix @ x.flatten(), layer(x).detach()[0])
 
 

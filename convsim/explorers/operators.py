@@ -3,35 +3,15 @@
 from __future__ import annotations
 
 import torch
-from torch.nn.functional import pad
 
 from convsim.correlation import cross_correlate
 from convsim.explorers.base import Explorer, Readouts, tensor
 from convsim.explorers.traits import taps_trait, whole_trait
+from convsim.operators import circular_operator
 from convsim.similarity import similarity_matrix
 
 CHANNELS, TAPS = 3, 3
 POSITIONS = 10  # from 2 * TAPS - 1 on, no lag meets another on the circle
-
-
-def block_circulant(kernel: torch.Tensor) -> torch.Tensor:
-    """Return the matrix of a convolution: 10 positions of C channels in, one feature map out.
-
-    Its product with the channels, one after the other, is ``torch.nn.Conv1d(C, 1, 3, padding=1,
-    padding_mode="circular", bias=False)`` with this kernel.
-
-    Args:
-        kernel: ``(C, 3)``; not checked.
-
-    Returns:
-        Tensor ``(10, 10 * C)``: C circulant blocks side by side.
-
-    Example:
-        >>> block_circulant(torch.tensor([[1.0, 2.0, 3.0]]))[0].tolist()
-        [2.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
-    """
-    row = pad(kernel, (0, POSITIONS - TAPS)).roll(-(TAPS // 2), dims=1)
-    return torch.stack([row.roll(n, dims=1).flatten() for n in range(POSITIONS)])
 
 
 class OperatorsExplorer(Explorer):
@@ -83,7 +63,7 @@ class OperatorsExplorer(Explorer):
         lags = cross_correlate(weight[0], weight[1]).sum(0)
         ocnn_term, inner = lags.square().sum().item(), lags[TAPS - 1].item()
         norms = torch.linalg.vector_norm(weight, dim=(1, 2)).prod().item()
-        first, second = map(block_circulant, weight)
+        first, second = circular_operator(weight, POSITIONS).split(POSITIONS)
         return {
             "convolutional_similarity": similarity,
             "ocnn_term": ocnn_term,
