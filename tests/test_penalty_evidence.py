@@ -122,7 +122,7 @@ def test_layers_are_shown_at_the_start_and_after_each_penalty(folder: Path) -> N
 def test_values_are_shares_of_those_at_the_start(folder: Path) -> None:
     table = penalty_tables.values_table(folder=folder)
     assert [name for _, name in table.columns] == ["minimised", *OF_WEIGHTS]
-    assert table.rows == (("SRIP", *["0.3"] * 7), ("DeCov", *["2"] * 7))
+    assert table.rows == (("SRIP", *["0.30"] * 7), ("DeCov", *["2.00"] * 7))
 
 
 def test_the_figure_has_a_cell_for_every_penalty_and_reading(folder: Path) -> None:
@@ -179,4 +179,4 @@ def test_from_images_to_the_figure(tmp_path: Path, one_thread: None) -> None:
         assert float(text[4]) == pytest.approx(fmean(overlaps), abs=6e-3)
     # What it minimised fell: the cosine of kernels here, the correlation of maps there.
     assert float(cells.text[0][0]) < 0.5 and float(cells.text[1][2]) < 0.9
-    assert "digits" in figure.layout.xaxis.title.text
+    assert "4 layers of CNN1, 1 seed<br>digits" in figure.layout.xaxis.title.text

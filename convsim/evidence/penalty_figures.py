@@ -56,12 +56,12 @@ def matrix_figure(*, folder: Path = RESULTS) -> go.Figure:
         )
     )
     layers = len(next(iter(records[NONE].values())).metrics["layers"])
-    seeds = max(len(records[name]) for name in names) if names else 0
+    seeds = max((len(records[name]) for name in names), default=0)
     data = distinct(record.data for found in records.values() for record in found.values())
     figure.update_xaxes(
         title={
             "text": "after by before: blue fell, orange rose<br>"
-            f"means of {layers} layers of CNN1, {seeds} seeds<br>{data}",
+            f"means of {layers} layers of CNN1, {seeds} seed{'s' * (seeds != 1)}<br>{data}",
             "font": {"size": 12},
         },
         tickangle=0,

@@ -188,7 +188,7 @@ def values_table(*, folder: Path = RESULTS) -> Table:
         (
             name,
             *(
-                f"{fmean(found):.3g}" if (found := ratios(name, value, records)) else UNDEFINED
+                f"{fmean(found):.2f}" if (found := ratios(name, value, records)) else UNDEFINED
                 for value in OF_WEIGHTS
             ),
         )
