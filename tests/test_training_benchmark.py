@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks import similarity as loss_benchmark
 from benchmarks import training as training_benchmark
+from convsim.evidence import costs
 from convsim.experiments.record import read_records
 
 
@@ -60,3 +62,32 @@ def test_training_benchmark_compares_the_same_training() -> None:
         picture, label = pictures[i]
         torch.testing.assert_close(picture, normalised.contiguous(), rtol=1e-5, atol=1e-5)
         assert label == images.labels[i]
+
+
+def test_the_benchmark_of_penalties_makes_the_books_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = {"SQUARE": (4, 8), "OF_PENALTIES": (8, 16, 32)}
+    for name, value in quick.items():
+        monkeypatch.setattr(loss_benchmark, name, value)
+    few = {name: loss_benchmark.OF_WEIGHTS[name] for name in ("SRIP", "L_CS")}
+    monkeypatch.setattr(loss_benchmark, "OF_WEIGHTS", few)
+    options = ["--penalties", "--device", "cpu", "--results", str(tmp_path)]
+    monkeypatch.setattr("sys.argv", ["similarity.py", *options])
+    loss_benchmark.main()
+    assert "SRIP: S = C = 4: " in capsys.readouterr().out
+    (record,) = read_records("penaltybenchmark", tmp_path)
+    found = record.metrics["penalties"]
+    assert list(found) == ["SRIP", "L_CS"]
+    for row in found.values():
+        assert min(*row["square_ms"].values(), row["resnet18_ms"]) > 0
+        for axis in ("S", "C"):
+            growth = row["growth"][axis]
+            assert growth["sizes"] == [8, 16, 32] and len(growth["median_ms"]) == 3
+    table = costs.penalty_cost_table(folder=tmp_path)
+    assert [row[0] for row in table.rows] == ["SRIP", "L_CS"]
+    assert table.rows[0][1] == f"{found['SRIP']['square_ms']['4']:.3g}"
+    assert table.rows[1][-1] == f"{found['L_CS']['resnet18_ms']:,.0f}"
+    assert "from 8 to 32 kernels" in table.caption
+    with pytest.raises(ValueError, match="no record of penaltybenchmark .*similarity.py --pen"):
+        costs.penalty_cost_table(folder=tmp_path / "nowhere")

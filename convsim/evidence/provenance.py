@@ -21,6 +21,7 @@ EXPERIMENTS = {
     ),
     "floor": "How far a layer's loss can fall at fixed norms (linear time)",
     "benchmark": "What each form of the loss costs (linear time)",
+    "penaltybenchmark": "What each penalty costs (relatives)",
     "table5": "CNN1 trained in several ways (training, scale or similarity, the input)",
     "table5choice": "Numbers that some of these trainings need (scale or similarity, the input)",
     "trainingbenchmark": "What a step of training costs (training)",

@@ -65,8 +65,8 @@ class PenaltySettings:
 class PenalizedLayer(LayerState):
     """One layer after the descent.
 
-    ``kernel_cosine`` is the mean |cos| of its kernels; ``penalties`` are the values of all
-    penalties on weights, by name, of the kernels as :func:`scaled` has them.
+    ``kernel_cosine`` is the mean absolute cosine of its kernels; ``penalties`` are the values of
+    all penalties on weights, by name, of the kernels as :func:`scaled` has them.
     """
 
     kernel_cosine: float | None

@@ -40,7 +40,7 @@ ROWS = tuple(PairSettings(name, taps, "Adam", 0.1, 250) for taps in TAPS for nam
 
 
 class PenaltyPairMetrics(PairMetrics):
-    """What the episodes of one row came to, and |cos| of the maps less their means, as well.
+    """What the episodes of one row came to, and the absolute cosine of the maps less their means.
 
     ``centred_before`` and ``centred_after`` are those; ``centred_fell_percent`` is the share of
     episodes in which it fell.
