@@ -34,7 +34,7 @@ KINDS: dict[str, type] = {
     "penaltypairs": PairSettings,
     "penalties": PenaltySettings,
 }
-BENCHMARKS = {"benchmark", "trainingbenchmark", "overlapbenchmark"}
+BENCHMARKS = {"benchmark", "penaltybenchmark", "trainingbenchmark", "overlapbenchmark"}
 RECORDS = sorted(RESULTS.glob("*.json"))
 NAMES = Path(__file__).with_name("records.txt").read_text().split()
 
