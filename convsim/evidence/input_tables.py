@@ -130,12 +130,13 @@ def _readings(runs: Sequence[Mapping[str, LayerState]], part: slice) -> Iterable
 
 def reading_of(layers: Mapping[str, LayerState], name: str, part: slice) -> float | None:
     """Mean of one of ``READINGS`` over some of a network's layers; None if one is undefined."""
-    values = [_reading(layer, name) for layer in [*layers.values()][-LAYERS:][part]]
+    values = [layer_reading(layer, name) for layer in [*layers.values()][-LAYERS:][part]]
     defined = [value for value in values if value is not None]
     return fmean(defined) if len(defined) == len(values) else None
 
 
-def _reading(layer: LayerState, name: str) -> float | None:
+def layer_reading(layer: LayerState, name: str) -> float | None:
+    """One of ``READINGS`` of a layer; None if it is undefined or was not asked for."""
     if name == "overlap":
         return None if layer["overlap"] is None else layer["overlap"]["overlap"]["mean"]
     value: float | None = layer[name]  # type: ignore[literal-required]

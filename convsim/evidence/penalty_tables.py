@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from convsim.evidence.input_tables import layer_reading
 from convsim.evidence.statistics import UNDEFINED, distinct, spread
 from convsim.evidence.training_tables import data_rank, not_recorded
 from convsim.experiments.episodes import Summary
@@ -138,10 +139,7 @@ def reading_of(layer: PenalizedLayer, reading: str) -> float | None:
     """One reading of a layer, named as for :func:`ratios`; None if it is undefined."""
     if reading in layer["penalties"]:
         return layer["penalties"][reading]
-    if reading == "overlap":
-        return None if layer["overlap"] is None else layer["overlap"]["overlap"]["mean"]
-    value: float | None = layer[reading]  # type: ignore[literal-required]
-    return value
+    return layer_reading(layer, reading)
 
 
 def layers_table(*, folder: Path = RESULTS) -> Table:
