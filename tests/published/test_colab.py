@@ -51,10 +51,12 @@ EXTRAS = PROJECT["optional-dependencies"]
 NEEDED = requirements(
     [
         *PROJECT["dependencies"],
-        *(line for name in ("data", "experiments", "explorers") for line in EXTRAS[name]),
+        *(line for name in ("data", "experiments", "explorers", "all") for line in EXTRAS[name]),
     ]
 )
 del NEEDED["convsim"]  # the extras name each other
+ADDED = {"orthogonium"}
+"""What the Colab cell installs beside convsim: small, pure Python, and it needs what is there."""
 
 
 def with_all_they_need(names: set[str]) -> set[str]:
@@ -105,8 +107,10 @@ def test_torch_is_the_oldest_that_we_admit() -> None:
 
 
 def test_colab_has_what_convsim_needs() -> None:
-    for name, requirement in NEEDED.items():
-        (pin,) = PINS[name].specifier
+    assert not ADDED & PINS.keys() and NEEDED.keys() >= ADDED
+    assert with_all_they_need(ADDED) - ADDED <= with_all_they_need({"torch", "numpy"})
+    for name in NEEDED.keys() - ADDED:
+        requirement, (pin,) = NEEDED[name], PINS[name].specifier
         assert pin.operator == "=="
         assert requirement.specifier.contains(pin.version), f"{name}{pin}"
 
@@ -156,6 +160,8 @@ def test_a_chapter_runs_from_its_colab_cell(
 
     after = environments.versions()
     assert after.pop("convsim") == PROJECT["version"]
+    for name in ADDED:
+        assert NEEDED[name].specifier.contains(after.pop(name))
     assert after == as_new, "the Colab cell did more than install convsim"
     read = "import importlib.metadata as m; print(m.distribution('convsim').read_text(%r))"
     origin = json.loads(run(PYTHON, "-I", "-c", read % "direct_url.json"))
