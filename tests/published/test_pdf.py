@@ -164,7 +164,7 @@ def test_explorers_figures_and_solutions_are_drawn(texts: list[str]) -> None:
         for data in built(name).select(".convsim-plotly + script")
     ]
     titles = [
-        axis["title"]["text"]
+        axis["title"]["text"].replace("<br>", " ")
         for layout in layouts
         for key, axis in layout.items()
         if key.startswith("xaxis") and "title" in axis
