@@ -178,7 +178,7 @@ def decov(feature_maps: Tensor, *, check_finite: bool = True) -> Tensor:
 
     C is the covariance of the S channels over a batch and all positions, divided by their number.
     Of a layer's maps it is :math:`K R K^\top` with the centred R of
-    :func:`convsim.patches.patch_autocorrelation`.
+    :func:`~convsim.patches.patch_autocorrelation`.
 
     Source: Cogswell et al. (2016), "DeCov", on the units of dense layers; positions count as
     samples here. It has the degree four in the weights: they lower it by shrinking.
