@@ -14,6 +14,7 @@ import typer
 
 from convsim.experiments import (
     descent,
+    forgetting,
     inputs,
     maps,
     overlap,
@@ -22,6 +23,7 @@ from convsim.experiments import (
     penalty_pairs,
     plan,
     runner,
+    standing,
 )
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
@@ -86,6 +88,10 @@ ON_IMAGES: dict[str, tuple[str, Callable[[Path, str | None], list[Task]]]] = {
     "input": (
         "Kernels made for an input, and how long their feature maps stay orthogonal.",
         lambda results, data: inputs.tasks(inputs.plan(results, data=data)),
+    ),
+    "forgetting": (
+        "The first epoch step by step: how weights grow and turn under several optimisers.",
+        lambda results, data: forgetting.tasks(forgetting.plan(results, data=data)),
     ),
     "penalties": (
         "Every penalty in every layer of CNN1, norms held: kernels and maps before and after.",
@@ -167,7 +173,7 @@ def run_table5(
             chosen = plan.planned(source)
         tasks = TRAINING.tasks(plan.planned(source) if chosen is None else chosen)
         runner.run(tasks, machine, jobs=jobs, cluster=cluster)
-        _echo(plan.report(chosen, results))
+        _echo(standing.report(chosen, results))
 
 
 @listing.command("table5")
@@ -188,7 +194,7 @@ def list_table5(
         chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
         if chosen is None and data != PLANNED_ON:
             chosen = plan.planned(data)
-        _echo(plan.report(chosen, results))
+        _echo(standing.report(chosen, results))
 
 
 def _add_on_images(name: str, words: str) -> None:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision import models
 
 from convsim.checks import check_number, check_whole
+
+SLOPE = 0.2  # of the leaky ReLU
 
 
 class ShallowCNN(nn.Module):
@@ -22,6 +26,8 @@ class ShallowCNN(nn.Module):
     Args:
         width: number of kernels of every convolution; 64 gives CNN1, 128 gives CNN2.
         classes: number of outputs.
+        batch_norm: whether there are batch normalisations; without them each map has a bias that
+            is trained, behind the pooling, where it does the same at a quarter of the cost.
         dropout: probability with which a number is set to zero after each block in training.
 
     Input ``(B, 3, 32, 32)``, output ``(B, classes)``.
@@ -34,7 +40,9 @@ class ShallowCNN(nn.Module):
         118858
     """
 
-    def __init__(self, width: int, classes: int = 10, *, dropout: float = 0.0) -> None:
+    def __init__(
+        self, width: int, classes: int = 10, *, batch_norm: bool = True, dropout: float = 0.0
+    ) -> None:
         check_whole(width, "width", least=1, what="kernels")
         check_whole(classes, "classes", least=1)
         check_number(dropout, "dropout")
@@ -44,7 +52,7 @@ class ShallowCNN(nn.Module):
         channels = [3, width, width, width, width]
         self.blocks = nn.Sequential(
             *(
-                _block(before, after, dropout)
+                _block(before, after, batch_norm, dropout)
                 for before, after in zip(channels[:-1], channels[1:], strict=True)
             )
         )
@@ -58,25 +66,37 @@ class ShallowCNN(nn.Module):
 class _Conv2d(nn.Conv2d):
     """``Conv2d(3 × 3, padding 2)``, with a fast gradient of its weight on a CPU."""
 
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__(before, after, kernel_size=3, padding=2)
+    def __init__(self, before: int, after: int, *, bias: bool) -> None:
+        super().__init__(before, after, kernel_size=3, padding=2, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         # oneDNN's fast kernels for that gradient know paddings of 0 and 1 only: six times as fast.
         return functional.conv2d(functional.pad(x, (1, 1, 1, 1)), self.weight, self.bias, padding=1)
 
 
-def _block(before: int, after: int, dropout: float) -> nn.Sequential:
-    convolution = _Conv2d(before, after)
-    assert convolution.bias is not None
-    # Its gradient is zero but for rounding, and costs more than that of the weight.
-    convolution.bias.requires_grad_(False)
+class _Bias(nn.Module):
+    """Adds a trained number to every map, which starts as PyTorch's convolutions start theirs."""
+
+    def __init__(self, maps: int, fan_in: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.empty(maps, 1, 1).uniform_(-1, 1) / fan_in**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias
+
+
+def _block(before: int, after: int, batch_norm: bool, dropout: float) -> nn.Sequential:
+    convolution = _Conv2d(before, after, bias=batch_norm)
+    if convolution.bias is not None:
+        # Its gradient is zero but for rounding, and costs more than that of the weight.
+        convolution.bias.requires_grad_(False)
     return nn.Sequential(
         convolution,
-        nn.BatchNorm2d(after),
+        *([nn.BatchNorm2d(after)] if batch_norm else []),
         # An increasing function and a maximum may change places: a quarter is left to compute.
         nn.MaxPool2d(2),
-        nn.LeakyReLU(0.2, inplace=True),
+        *([] if batch_norm else [_Bias(after, fan_in=before * 9)]),
+        nn.LeakyReLU(SLOPE, inplace=True),
         *([nn.Dropout(dropout)] if dropout else []),
     )
 
@@ -91,7 +111,56 @@ def cnn2() -> ShallowCNN:
     return ShallowCNN(128)
 
 
-MODELS: dict[str, Callable[..., nn.Module]] = {"ShallowCNN": ShallowCNN}
+def plain_cnn(width: int, classes: int = 10) -> ShallowCNN:
+    """Without batch normalisation."""
+    return ShallowCNN(width, classes, batch_norm=False)
+
+
+def kaiming_cnn(width: int, classes: int = 10) -> ShallowCNN:
+    """The same, with weights that keep the variance from layer to layer, and biases of 0.
+
+    Source: K. He et al., *Delving Deep into Rectifiers*, arXiv 1502.01852.
+    """
+    model = plain_cnn(width, classes)
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity="leaky_relu")
+        if isinstance(module, nn.Linear | _Bias):
+            nn.init.zeros_(module.bias)
+    return model
+
+
+def resnet18(width: int = 64, classes: int = 10) -> nn.Module:
+    """torchvision's ResNet-18; its first layer and its pooling leave 8 × 8 of 32 × 32 pixels.
+
+    Raises:
+        ValueError: for another width than 64.
+    """
+    if width != 64:
+        raise ValueError(f"width is {width}; expected 64, as ResNet-18 has it")
+    return models.resnet18(num_classes=classes)
+
+
+def resnet18_cifar(width: int = 64, classes: int = 10) -> nn.Module:
+    """The same with the usual start for small images: 3 × 3 taps, stride 1, no pooling.
+
+    Raises:
+        ValueError: for another width than 64.
+    """
+    model = resnet18(width, classes)
+    model.conv1 = nn.Conv2d(3, 64, kernel_size=3, padding=1, bias=False)
+    nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+    model.maxpool = nn.Identity()
+    return model
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "ShallowCNN": ShallowCNN,
+    "PlainCNN": plain_cnn,
+    "KaimingCNN": kaiming_cnn,
+    "ResNet18": resnet18,
+    "ResNet18-CIFAR": resnet18_cifar,
+}
 """By name, what experiments can train; each is called with a width and a number of classes."""
 
 

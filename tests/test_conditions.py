@@ -15,13 +15,12 @@ from convsim.experiments import cifar10, plan
 from convsim.experiments.cifar10 import TrainingSettings, initialise, measure
 from convsim.experiments.conditions import (
     CONDITIONS,
-    CONTRASTS,
     INPUT,
-    INPUT_CONTRASTS,
     KERNELS,
     PENALISED,
     SHRUNK,
 )
+from convsim.experiments.contrasts import CONTRASTS, INPUT_CONTRASTS
 from convsim.models import ShallowCNN
 from convsim.training import minimize_similarity
 from tests.small_sweeps import TEST, TRAIN, layer_weights

@@ -12,7 +12,8 @@ import torch
 
 from convsim.evidence import answer, input_figures, input_tables
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.conditions import CONDITIONS, INPUT, INPUT_CONTRASTS, SHRUNK
+from convsim.experiments.conditions import CONDITIONS, INPUT, SHRUNK
+from convsim.experiments.contrasts import INPUT_CONTRASTS
 from convsim.experiments.inputs import PATCHES, STEPS, PatchSettings, StepSettings
 from convsim.experiments.sweep import CHOICE, ChoiceSettings
 from tests.made_up import COPY, LAYERS, save, training_metrics

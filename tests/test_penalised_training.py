@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from convsim.experiments.conditions import CONDITIONS, PENALISED, PENALTY_CONTRASTS
+from convsim.experiments.conditions import CONDITIONS, PENALISED
+from convsim.experiments.contrasts import PENALTY_CONTRASTS
 from convsim.experiments.record import read_records
 from convsim.experiments.runner import with_needs
 from convsim.experiments.sweep import CHOICE, TRAINING

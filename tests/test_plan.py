@@ -19,11 +19,13 @@ from typer.testing import CliRunner
 from convsim.__main__ import app
 from convsim.data import digits
 from convsim.experiments import plan, sweep
+from convsim.experiments import standing as standing_module
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
-from convsim.experiments.plan import BOOK, Standing, hours_left, report, selected, standing
+from convsim.experiments.plan import BOOK, selected
 from convsim.experiments.record import make_record, save_record
 from convsim.experiments.runner import Task
+from convsim.experiments.standing import Standing, hours_left, report, standing
 from convsim.experiments.sweep import CHOICE, TRAINING
 from convsim.models import ShallowCNN
 from convsim.training import fit
@@ -31,7 +33,10 @@ from convsim.training.checkpoint import save_checkpoint
 from convsim.training.history import Epoch, Stopped
 
 COPY, PLANNED = "CIFAR-10 (JPEG copy)", len(plan.planned())
-PARAMETERS = {64: 118_858, 128: 458_890}  # the paper's Table 4, without its counting of buffers
+PRODUCTS = {
+    width: 9 * width * (3 * 34**2 + width * (19**2 + 11**2 + 7**2) + 10) for width in (64, 128)
+}
+"""Of one image: taps, channels and kernels at every position of the maps, and the classifier."""
 
 
 def test_selected_is_every_condition_with_every_width_and_seed() -> None:
@@ -146,14 +151,14 @@ def test_a_run_that_ends_while_it_is_looked_at_is_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begin(tmp_path, row(), 1.0)
-    read = plan.read_history
+    read = standing_module.read_history
 
     def end(path: Path) -> Any:
         record(tmp_path, row())
         path.unlink()
         return read(path)
 
-    monkeypatch.setattr(plan, "read_history", end)
+    monkeypatch.setattr(standing_module, "read_history", end)
     assert [each.state for each in standing([row()], tmp_path)] == ["done"]
 
 
@@ -168,11 +173,13 @@ def test_the_hours_are_those_of_the_epochs_under_way(tmp_path: Path) -> None:
     begin(tmp_path, one, 10, 20, 60)  # median 20
     assert hours(one) == pytest.approx(97 * 20 / 3600)
     assert hours(one, row(epochs=100, seed=1)) == pytest.approx((97 + 100) * 20 / 3600)
-    wider = 20 * PARAMETERS[128] / PARAMETERS[64]
+    wider = 20 * PRODUCTS[128] / PRODUCTS[64]
     assert hours(one, two) == pytest.approx((97 * 20 + 100 * wider) / 3600)
     begin(tmp_path, replace(two, condition="init"), 70)
     both = one, two, replace(two, condition="init")
     assert hours(*both) == pytest.approx((97 * 20 + 100 * 70 + 99 * 70) / 3600)
+    some = replace(one, images=10_000)
+    assert hours(one, some) == pytest.approx((97 * 20 + 100 * 20 / 5) / 3600)
     record(tmp_path, replace(one, seed=2))
     assert hours(one, replace(one, seed=2)) == pytest.approx(97 * 20 / 3600)
     assert hours(replace(one, seed=2)) == 0

@@ -11,7 +11,7 @@ import scipy.stats
 
 from convsim.evidence import costs, training_figures, training_tables
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.conditions import CONTRASTS
+from convsim.experiments.contrasts import CONTRASTS
 from convsim.experiments.record import read_records
 from convsim.models import MODELS, ShallowCNN
 from convsim.training import LOOP

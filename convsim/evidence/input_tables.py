@@ -10,6 +10,7 @@ from typing import Any
 
 from convsim.evidence.statistics import UNDEFINED, distinct
 from convsim.evidence.training_tables import (
+    PAPERS,
     Training,
     data_rank,
     differences_table,
@@ -20,7 +21,8 @@ from convsim.evidence.training_tables import (
 )
 from convsim.experiments.activations import LayerState
 from convsim.experiments.cifar10 import TrainingSettings, settings_of
-from convsim.experiments.conditions import INPUT, INPUT_CONTRASTS, SHRUNK
+from convsim.experiments.conditions import INPUT, SHRUNK
+from convsim.experiments.contrasts import INPUT_CONTRASTS
 from convsim.experiments.inputs import PATCHES, STEPS, StepMetrics
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.experiments.sweep import CHOICE
@@ -55,7 +57,7 @@ def input_records(folder: Path = RESULTS) -> list[Training]:
 def best_sweep(
     wanted: Container[str], bases: Container[str], folder: Path = RESULTS
 ) -> list[Training]:
-    """The trainings under some conditions whose layers were measured, of one sweep.
+    """The ordinary trainings under some conditions whose layers were measured, of one sweep.
 
     Args:
         wanted: the conditions.
@@ -69,6 +71,8 @@ def best_sweep(
     for record in read_records("table5", folder):
         if record.settings["condition"] in wanted and "layers_after" in record.metrics:
             shared = replace(settings_of(record), condition="baseline", seed=0)
+            if not shared.ordinary:
+                continue
             sweeps.setdefault(shared, []).append(record)
     sweeps = {
         shared: records
@@ -80,7 +84,9 @@ def best_sweep(
             f"no training under such a condition is recorded in {folder}; expected records of "
             "table5: run `convsim run table5`"
         )
-    best = max(sweeps, key=lambda s: (data_rank(s.data), s.epochs, len(sweeps[s])))
+    best = max(
+        sweeps, key=lambda s: (s.model == PAPERS, data_rank(s.data), s.epochs, len(sweeps[s]))
+    )
     return sweeps[best]
 
 

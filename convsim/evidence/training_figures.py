@@ -22,7 +22,8 @@ from convsim.evidence.training_tables import (
     sweep_of_width,
     sweep_records,
 )
-from convsim.experiments.conditions import CONDITIONS, CONTRASTS, KERNELS
+from convsim.experiments.conditions import CONDITIONS, KERNELS
+from convsim.experiments.contrasts import CONTRASTS
 from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded
 

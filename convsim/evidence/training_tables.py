@@ -21,7 +21,8 @@ from convsim.evidence.statistics import (
 )
 from convsim.experiments import paper
 from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, settings_of
-from convsim.experiments.conditions import CONTRASTS, KERNELS
+from convsim.experiments.conditions import KERNELS
+from convsim.experiments.contrasts import CONTRASTS
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.table import Table
 
@@ -35,7 +36,7 @@ def sweep_records(folder: Path = RESULTS) -> list[Training]:
     """The records of one sweep, the one that says most.
 
     The runs of a sweep have all settings in common but condition, width and seed. One of the
-    paper's networks is preferred to one of other models, one with the paper's three conditions to
+    paper's networks and optimiser is preferred to others, one with the paper's three conditions to
     one without, CIFAR-10 to a copy of it and a copy to other data, then more epochs to fewer, then
     the newer loop.
 
@@ -53,11 +54,12 @@ def sweep_records(folder: Path = RESULTS) -> list[Training]:
         )
     wanted = {"baseline", "init", "regularise"}
 
-    def merit(shared: TrainingSettings) -> tuple[bool, int, int, int, int, int]:
+    def merit(shared: TrainingSettings) -> tuple[bool, bool, int, int, int, int, int]:
         have = {record.settings["condition"] for record in sweeps[shared]}
         rank, found = data_rank(shared.data), len(sweeps[shared])
         enough = len(wanted & have)
-        return shared.model == PAPERS, enough, rank, shared.epochs, shared.loop, found
+        usual = shared.model == PAPERS, shared.ordinary
+        return *usual, enough, rank, shared.epochs, shared.loop, found
 
     return sweeps[max(sweeps, key=merit)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -25,6 +25,10 @@ from convsim.training import LOOP, fit
 from convsim.training.arithmetic import PRECISIONS
 from convsim.training.deconvolution import folded
 from convsim.training.history import Epoch
+from convsim.training.optimizers import OPTIMIZERS
+
+TESTED = 100
+"""Images for the accuracy of an epoch that is only tried, and for which nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class TrainingSettings:
         data: the data, in words, as in :class:`convsim.data.Images`.
         precision: ``"float32"``, ``"tf32"`` or ``"bfloat16"``.
         batch_size: images a step.
-        learning_rate: of SGD, except in the condition ``learning-rate``.
+        learning_rate: of the optimiser, except in the condition ``learning-rate``.
         iterations: steps of Algorithm 1, by Adam with learning rate 1e-3.
         beta: weight of L_CS in Algorithm 2.
         loop: version of the training loop, :data:`convsim.training.LOOP`.
@@ -47,6 +51,10 @@ class TrainingSettings:
         pictures: test images on which feature maps are compared.
         queries: of 2,000 test images, those whose neighbourhoods say how much the channels overlap;
             0 leaves that out.
+        optimizer: as for :func:`convsim.training.fit`.
+        images: training images, evenly spread; 0 is all of them.
+        rate: the effective learning rate that the condition ``matched-rate`` has after its first
+            epoch.
     """
 
     condition: str
@@ -63,6 +71,9 @@ class TrainingSettings:
     model: str = added("ShallowCNN", before="ShallowCNN")
     pictures: int = added(512, before=512)
     queries: int = added(0, before=0)
+    optimizer: str = added("SGD", before="SGD")
+    images: int = added(0, before=0)
+    rate: float = added(0.01, before=0.01)
 
     def __post_init__(self) -> None:
         if self.condition not in CONDITIONS:
@@ -79,12 +90,35 @@ class TrainingSettings:
             raise ValueError(
                 f"{self.model!r} is no model; expected one of {', '.join(models.MODELS)}"
             )
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"{self.optimizer!r} is no optimizer; expected one of {', '.join(OPTIMIZERS)}"
+            )
+
+    @property
+    def ordinary(self) -> bool:
+        """SGD on all images, as in most of the book."""
+        return self.optimizer == "SGD" and not self.images
 
     def __str__(self) -> str:
-        model = "" if self.model == "ShallowCNN" else f"{self.model}, "
-        return (
-            f"{model}{self.condition}, width {self.width}, seed {self.seed}, {self.epochs} epochs"
-        )
+        """What tells the run from others: what is as in the paper goes without saying."""
+        usual = {f.name: f.default for f in fields(self)}
+        said = {
+            "model": "{}",
+            "optimizer": "{}",
+            "learning_rate": "learning rate {:g}",
+            "batch_size": "batches of {}",
+            "iterations": "{} steps",
+            "images": "{:,} images",
+            "rate": "rate {:g}",
+        }
+        special = [
+            words.format(getattr(self, name))
+            for name, words in said.items()
+            if getattr(self, name) != usual[name]
+        ]
+        usually = f"{self.condition}, width {self.width}, seed {self.seed}, {self.epochs} epochs"
+        return ", ".join([*special, usually])
 
 
 class Epochs(TypedDict):
@@ -156,28 +190,22 @@ def measure(
     """
     check_loop(settings)
     condition = CONDITIONS[settings.condition]
-    model, seconds = initialise(
-        settings, train.pixels.device, classes=len(train.classes), train=train
-    )
+    if settings.images:
+        train = train.subset(spread(len(train), settings.images, train.pixels.device))
+    device, classes = train.pixels.device, len(train.classes)
+    model, seconds = initialise(settings, device, classes=classes, train=train, stop=stop)
     before = layer_states(folded(model), test, settings.pictures, settings.queries)
     chosen: dict[str, Any] = {condition.chosen: choice} if condition.chosen else {}
-    history = fit(
+    history = _fit(
         model,
         train,
         test,
+        settings,
         epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        seed=settings.seed,
-        precision=settings.precision,
         checkpoint=checkpoint,
         progress=progress,
         stop=stop,
-        **{
-            "lr": settings.learning_rate,
-            "beta": settings.beta if condition.regularised else 0.0,
-            **condition.options,
-            **chosen,
-        },
+        **chosen,
     )
     accuracies = [epoch.test_accuracy for epoch in history]
     model = folded(model)
@@ -194,6 +222,22 @@ def measure(
         "epochs": by_epoch(history),
     }
     return metrics, model
+
+
+def _fit(
+    model: nn.Module, train: Images, test: Images, settings: TrainingSettings, **options: Any
+) -> list[Epoch]:
+    """Train as a run's settings and its condition say, and further options of ``fit``."""
+    condition = CONDITIONS[settings.condition]
+    usual = {
+        "lr": settings.learning_rate,
+        "batch_size": settings.batch_size,
+        "beta": settings.beta if condition.regularised else 0.0,
+        "seed": settings.seed,
+        "precision": settings.precision,
+        "optimizer": settings.optimizer,
+    }
+    return fit(model, train, test, **{**usual, **condition.options, **options})
 
 
 def check_loop(settings: TrainingSettings) -> None:
@@ -228,10 +272,12 @@ def initialise(
     *,
     classes: int = 10,
     train: Images | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[nn.Module, float]:
     """The network of a condition before its training, and the seconds that its preparation took.
 
-    Conditions that look at the input look at some of the training images, and need them.
+    Conditions that look at the input look at some of the training images, and need them; ``stop``
+    is as for :func:`convsim.training.fit`, for those that try an epoch.
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(settings.seed)
@@ -242,7 +288,22 @@ def initialise(
     images = None
     if train is not None:
         images = train.normalized(spread(len(train), SEEN, train.pixels.device))
-    start = Start(deepcopy(model), settings.iterations, settings.seed, images)
+
+    def try_epoch(tried: nn.Module) -> None:
+        assert train is not None
+        few = train.subset(spread(len(train), TESTED, train.pixels.device))
+        _fit(tried, train, few, settings, epochs=1, progress=False, stop=stop)
+
+    start = Start(
+        deepcopy(model),
+        settings.iterations,
+        settings.seed,
+        images,
+        settings.optimizer,
+        settings.learning_rate,
+        settings.rate,
+        None if train is None else try_epoch,
+    )
     for prepare in CONDITIONS[settings.condition].prepare:
         prepare(model, start)
     return model, time.perf_counter() - started

@@ -22,7 +22,8 @@ KEPT = tuple(name for name, condition in CONDITIONS.items() if condition.kept)
 
 def is_kept(settings: TrainingSettings) -> bool:
     """Whether the network of a run is kept."""
-    return settings.width == WIDTH and settings.seed == 0 and settings.condition in KEPT
+    usual = settings.ordinary and settings.model == "ShallowCNN"
+    return usual and settings.width == WIDTH and settings.seed == 0 and settings.condition in KEPT
 
 
 def network_path(record: Record[Any], folder: Path = RESULTS) -> Path:

@@ -14,12 +14,15 @@ from convsim.patches import expected_gram, orthogonal_maps, patch_autocorrelatio
 from convsim.training import minimize_similarity
 from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 from convsim.training.deconvolution import deconvolve
+from convsim.training.rates import norm_at_rate, norm_before
 from convsim.whitening import input_autocorrelations, orthogonalize_maps
 
 SEEN = 1000
 """Training images that a start may look at, evenly spread."""
 RIDGE = 1e-2
 """ε of the starts that leave weak directions alone: a share of the mean power of a tap."""
+TRIALS = 2
+"""Epochs that are tried for an effective rate."""
 WHITENED, WHITENING_EPS = 2, 5e-4
 """Taps on each axis of the whitening layer, and what is added to the eigenvalues: airbench's."""
 
@@ -33,12 +36,20 @@ class Start:
         iterations: steps of a descent.
         seed: of what is drawn.
         images: some normalised training images, ``(B, 3, H, W)``, where there are any.
+        optimizer: of the training.
+        lr: its learning rate.
+        rate: an effective rate that is wanted after the first epoch.
+        try_epoch: trains a network as the run will, for its first epoch.
     """
 
     default: nn.Module
     iterations: int
     seed: int
     images: Tensor | None = None
+    optimizer: str = "SGD"
+    lr: float = 0.01
+    rate: float = 0.01
+    try_epoch: Callable[[nn.Module], object] | None = None
 
     def seen(self) -> Tensor:
         """The images, or a ValueError if there are none."""
@@ -202,6 +213,38 @@ def _ahead(model: nn.Module, start: Start, channels: int) -> nn.Conv2d:
 def deconvolution(model: nn.Module, start: Start) -> None:
     """Every layer whitens its input at every step."""
     deconvolve(model, start.seen())
+
+
+def unit_variance(model: nn.Module, start: Start) -> None:
+    """Multiply each layer so that its maps have variance 1 on the start's images, one by one.
+
+    Source: D. Mishkin and J. Matas, *All you need is a good init*, arXiv 1511.06422, without the
+    orthogonal kernels.
+    """
+    for name, layer in convolutional_layers(model):
+        power = _map_powers(model, start)[name].mean()
+        with torch.no_grad():
+            layer.weight.div_(power.sqrt().to(layer.weight))
+
+
+def matched_rate(model: nn.Module, start: Start) -> None:
+    """Give each layer the norm from which its effective rate is the wanted one after an epoch.
+
+    Two epochs are tried for it, the second from where the first says.
+    """
+    if start.try_epoch is None:
+        raise ValueError(
+            "this start tries an epoch, and there are no training images; expected some: pass "
+            "`train` to initialise"
+        )
+    wanted = norm_at_rate(start.optimizer, start.lr, start.rate)
+    for _ in range(TRIALS):
+        tried = deepcopy(model)
+        start.try_epoch(tried)
+        with torch.no_grad():
+            for weight, long in zip(_weights(model), _weights(tried), strict=True):
+                before, after = weight.norm().item(), long.norm().item()
+                weight.mul_(norm_before(start.optimizer, wanted, before, after) / before)
 
 
 def _draw_bands(model: nn.Module, start: Start, *, one_band: bool) -> None:

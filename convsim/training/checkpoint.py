@@ -7,14 +7,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from convsim.files import write_atomically
 from convsim.training.history import Epoch, not_finite
+from convsim.training.optimizers import load_state_tensors, state_tensors
 from convsim.training.tensors import read_tensors, tensors_file
 
 _GENERATOR = "generator of random numbers"  # no module's name has a space in it
-_ADDED = {"decorrelation": 0.0, "penalty": None, "strength": 0.0}
+_OPTIMIZER = "optimizer "
+_ADDED: dict[str, Any] = {
+    **{"decorrelation": 0.0, "penalty": None, "strength": 0.0},
+    **{"optimizer": "SGD", "beta_follows_loss": False},
+}
 """Settings that older checkpoints do not name, with what they meant then."""
 _AGAIN = "delete it to start the run again"
 
@@ -42,13 +48,18 @@ def save_checkpoint(
     settings: Mapping[str, Any],
     history: Sequence[Epoch],
     underway: Underway | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> None:
     """Write a model's weights and buffers, what it is trained with and how it went, in one step.
+
+    What the optimiser remembers is written with them, if one is given.
 
     Raises:
         OSError: if it cannot be written; the error names the path.
     """
     tensors = dict(model.state_dict())
+    if optimizer is not None:
+        tensors |= {_OPTIMIZER + name: value for name, value in state_tensors(optimizer).items()}
     notes = {"settings": dict(settings), "history": [asdict(epoch) for epoch in history]}
     if underway is not None:
         assert underway.generator is not None
@@ -58,9 +69,14 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, model: nn.Module, settings: Mapping[str, Any]
+    path: Path,
+    model: nn.Module,
+    settings: Mapping[str, Any],
+    optimizer: torch.optim.Optimizer | None = None,
 ) -> tuple[list[Epoch], Underway]:
-    """Load a checkpoint into a model; its epochs, and the one under way. Empty without a file.
+    """Load a checkpoint into a model and an optimiser; its epochs, and the one under way.
+
+    Both are empty without a file.
 
     Raises:
         ValueError: if the file is damaged or holds NaN or infinity, or belongs to other settings
@@ -83,6 +99,10 @@ def load_checkpoint(
             f"{path} holds NaN or infinity in {broken[0]!r}; expected finite numbers, as in every "
             f"checkpoint that convsim writes: {_AGAIN}"
         )
+    remembered = {name for name in tensors if name.startswith(_OPTIMIZER)}
+    state = {name.removeprefix(_OPTIMIZER): tensors.pop(name) for name in remembered}
+    if optimizer is not None:
+        load_state_tensors(optimizer, state)
     try:
         model.load_state_dict(tensors)
     except RuntimeError as error:

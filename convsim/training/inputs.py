@@ -12,6 +12,7 @@ from convsim.checks import check_module, check_number, check_whole
 from convsim.data import Images
 from convsim.penalties import OF_WEIGHTS
 from convsim.training.arithmetic import check_precision
+from convsim.training.optimizers import OPTIMIZERS
 
 
 def check_training(
@@ -28,6 +29,7 @@ def check_training(
     for name in ("lr", "beta", "weight_decay", "decorrelation", "strength"):
         check_number(settings[name], name)
     check_penalty(settings["penalty"], settings["strength"])
+    check_optimizer(settings["optimizer"], settings["weight_decay"])
     if not (checkpoint is None or isinstance(checkpoint, Path)):
         raise ValueError(
             f"checkpoint is {checkpoint!r}; expected a pathlib.Path, or None: use Path(…)"
@@ -42,6 +44,17 @@ def check_penalty(penalty: str | None, strength: float) -> None:
         raise ValueError(
             f"strength is {strength!r} without a penalty; expected 0, or a penalty: one of "
             f"{', '.join(OF_WEIGHTS)}"
+        )
+
+
+def check_optimizer(optimizer: str, weight_decay: float) -> None:
+    """Raise a ``ValueError`` unless the optimiser is known, and SGD if there is weight decay."""
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer is {optimizer!r}; expected one of {', '.join(OPTIMIZERS)}")
+    if weight_decay and optimizer not in ("SGD", "momentum"):
+        raise ValueError(
+            f"weight_decay is {weight_decay!r} with the optimizer {optimizer!r}; expected 0, or "
+            "SGD or momentum, where it adds to the gradient"
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from convsim.data import Images
-from convsim.layers import Convolution, check_plain_weights, convolutional_layers
+from convsim.layers import check_plain_weights, convolutional_layers
 from convsim.training.arithmetic import (
     autocast,
     check_precision,
@@ -34,6 +34,7 @@ from convsim.training.inputs import (
     check_images,
     check_training,
 )
+from convsim.training.optimizers import make_optimizer
 from convsim.training.terms import added_terms
 
 EVALUATED_AT_ONCE = 2000  # images
@@ -55,9 +56,11 @@ def fit(
     batch_size: int = 512,
     beta: float = 0.0,
     weight_decay: float = 0.0,
+    beta_follows_loss: bool = False,
     decorrelation: float = 0.0,
     penalty: str | None = None,
     strength: float = 0.0,
+    optimizer: str = "SGD",
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
@@ -65,7 +68,7 @@ def fit(
     stop: Callable[[], bool] | None = None,
     on_step: Callable[[int], None] | None = None,
 ) -> list[Epoch]:
-    r"""Train a classifier with SGD on the cross-entropy plus :math:`\beta \sum L_{CS}`, in place.
+    r"""Train a classifier on its cross-entropy plus :math:`\beta \sum L_{CS}`, in place.
 
     With ``beta`` above 0 this is the paper's Algorithm 2, with 0 plain training; the defaults are
     the paper's. Model and images stay on the model's device, the weights in channels-last order.
@@ -77,14 +80,18 @@ def fit(
         train: training images.
         test: images to evaluate on after each epoch.
         epochs: number of passes.
-        lr: learning rate of SGD, which has no momentum here.
+        lr: learning rate.
         batch_size: images a step.
         beta: weight of the sum of L_CS over the convolutional layers in the loss.
+        beta_follows_loss: multiply ``beta`` by the batch's cross-entropy, as a share of that of a
+            guess, log(classes): the paper's proposal against oscillations.
         weight_decay: the same for ½ ‖w‖² of the convolutional layers' weights, through SGD.
         decorrelation: the same for the mean squared correlation between the layers' feature maps,
             :func:`convsim.training.decorrelation.mean_squared_correlation`.
         penalty: a key of ``convsim.penalties.OF_WEIGHTS``, such as ``"OCNN"``, or None.
         strength: the weight of its sum over the convolutional layers in the loss.
+        optimizer: ``"SGD"``, without momentum; ``"momentum"``, SGD with one of 0.9; ``"Adam"``; or
+            ``"SGDP"``, :class:`convsim.training.optimizers.SGDP` with that momentum.
         seed: seed of the shuffles, and of dropout if there is any.
         precision: ``"float32"``; ``"tf32"``, on a GPU only; or ``"bfloat16"``, autocast, with
             weights and L_CS in float32.
@@ -114,7 +121,8 @@ def fit(
     """
     settings: dict[str, Any] = {"lr": lr, "batch_size": batch_size, "beta": beta}
     settings |= {"weight_decay": weight_decay, "decorrelation": decorrelation}
-    settings |= {"penalty": penalty, "strength": strength}
+    settings |= {"penalty": penalty, "strength": strength, "optimizer": optimizer}
+    settings |= {"beta_follows_loss": beta_follows_loss}
     settings |= {"seed": seed, "precision": precision}
     check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
     settings |= {"data": train.source, "images": len(train), "loop": LOOP}
@@ -208,9 +216,12 @@ class _Run:
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.layers = convolutional_layers(model)
         check_plain_weights(self.layers)
-        self.optimizer = _sgd(model, self.layers, settings["lr"], settings["weight_decay"])
+        rates = settings["lr"], settings["weight_decay"]
+        self.optimizer = make_optimizer(settings["optimizer"], model, self.layers, *rates)
         self.epochs, self.underway = (
-            load_checkpoint(checkpoint, model, settings) if checkpoint else ([], Underway())
+            load_checkpoint(checkpoint, model, settings, self.optimizer)
+            if checkpoint
+            else ([], Underway())
         )
         device, state = train.pixels.device, self.underway.generator
         if state is not None and state.shape != generator_state(device).shape:
@@ -257,12 +268,13 @@ class _Run:
         return whole
 
     def _step(self, batch: Tensor, labels: Tensor, outputs: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """One step of SGD; its cross-entropy, and how many images were classified rightly."""
+        """One step; its cross-entropy, and how many images were classified rightly."""
         # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
         with autocast(batch.device, self.settings["precision"]):
             scores = self.model(batch)
         cross_entropy = nn.functional.cross_entropy(scores.float(), labels)
-        terms = added_terms(self.layers, outputs, self.settings)
+        share = cross_entropy.detach() / math.log(scores.shape[1])
+        terms = added_terms(self.layers, outputs, self.settings, share)
         loss = cross_entropy if terms is None else cross_entropy + terms
         outputs.clear()
         self.optimizer.zero_grad()
@@ -289,18 +301,5 @@ class _Run:
 
     def _save(self, underway: Underway | None = None) -> None:
         if self.checkpoint:
-            save_checkpoint(self.checkpoint, self.model, self.settings, self.epochs, underway)
-
-
-def _sgd(
-    model: nn.Module, layers: Sequence[tuple[str, Convolution]], lr: float, weight_decay: float
-) -> torch.optim.SGD:
-    """SGD without momentum; weight decay, like L_CS, touches the convolutions' weights only."""
-    weights: list[Tensor] = [layer.weight for _, layer in layers]
-    held = set(map(id, weights))
-    rest = [parameter for parameter in model.parameters() if id(parameter) not in held]
-    groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": weight_decay},
-        {"params": rest},
-    ]
-    return torch.optim.SGD(groups, lr)
+            given = self.model, self.settings, self.epochs
+            save_checkpoint(self.checkpoint, *given, underway, self.optimizer)

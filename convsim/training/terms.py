@@ -20,18 +20,21 @@ def added_terms(
     layers: Sequence[tuple[str, Convolution]],
     outputs: Sequence[Tensor],
     settings: Mapping[str, Any],
+    share: Tensor,
 ) -> Tensor | None:
     """The terms that the settings of a training ask for, together; None if they ask for none.
 
     Args:
         layers: the network's convolutions, by their names.
         outputs: their feature maps of the batch, if ``decorrelation`` is asked for.
-        settings: ``beta``, ``penalty``, ``strength`` and ``decorrelation``, as
-            :func:`convsim.training.fit` has them.
+        settings: ``beta``, ``beta_follows_loss``, ``penalty``, ``strength`` and ``decorrelation``,
+            as :func:`convsim.training.fit` has them.
+        share: the cross-entropy, as a share of a guess's.
     """
     terms = []
     if beta := settings["beta"]:
-        terms.append(beta * _total(convolutional_similarity, layers))
+        factor = share if settings["beta_follows_loss"] else 1.0
+        terms.append(beta * factor * _total(convolutional_similarity, layers))
     if strength := settings["strength"]:
         terms.append(strength * _total(OF_WEIGHTS[settings["penalty"]], layers))
     if strength := settings["decorrelation"]:
