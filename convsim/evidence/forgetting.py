@@ -1,0 +1,231 @@
+"""Records of first epochs in: how effective rates forget their start, and weights Algorithm 1."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import plotly.graph_objects as go
+
+from convsim.evidence.statistics import distinct
+from convsim.evidence.training_tables import data_rank, not_recorded
+from convsim.experiments.forgetting import FORGETTING, LEARNING_RATES, OTHERS, STARTS
+from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.figures import COLORS, finish, rounded
+from convsim.table import Table
+from convsim.training.optimizers import OPTIMIZERS
+from convsim.training.rates import effective_rate
+
+Kind = tuple[str, float, str]
+"""Of a first epoch: optimiser, learning rate and start."""
+KINDS: list[Kind] = [
+    (optimizer, rate, start)
+    for optimizer, rate in [*(("SGD", rate) for rate in LEARNING_RATES), *OTHERS.items()]
+    for start in STARTS
+]
+LAYER = 2
+"""The layer that figures show, counted from 0: the third of four."""
+
+
+def first_epochs(folder: Path = RESULTS) -> dict[Kind, Record[Any]]:
+    """The recorded first epochs, those on the best data; those that diverged, too.
+
+    Raises:
+        ValueError: if none is recorded.
+    """
+    records = read_records(FORGETTING.name, folder)
+    if not records:
+        raise ValueError(
+            f"no record of forgetting lies in {folder}; expected one: run `convsim run forgetting`"
+        )
+    best = max(data_rank(record.data) for record in records)
+    found = {_kind(record): record for record in records if data_rank(record.data) == best}
+    return {kind: found[kind] for kind in KINDS if kind in found}
+
+
+def _kind(record: Record[Any]) -> Kind:
+    run = record.settings["run"]
+    return run.get("optimizer", "SGD"), run["learning_rate"], run["condition"]
+
+
+def rates_of(record: Record[Any], layer: int = LAYER) -> list[float]:
+    """The effective learning rate of a layer after each of the recorded numbers of steps."""
+    optimizer, lr, _ = _kind(record)
+    norms = [*record.metrics["layers"].values()][layer]["norm"]
+    return [effective_rate(optimizer, lr, norm) for norm in norms]
+
+
+def gradient_power(record: Record[Any], layer: int = LAYER) -> float:
+    """G: the squared gradient of the first step, as it would be at norm 1, ‖g‖² ‖w‖²."""
+    course = [*record.metrics["layers"].values()][layer]
+    first = record.metrics["steps"].index(1)
+    return float(course["squared_gradients"][first] * course["norm"][0] ** 2)
+
+
+def rate_after_step(rate: float, power: float) -> float:
+    r"""The effective rate after a step of SGD: :math:`r / (1 + G r^2)`, 1 / (2 √G) at most.
+
+    The gradient g is orthogonal to w, so :math:`\|w'\|^2 = \|w\|^2 + \eta^2 \|g\|^2`.
+
+    Args:
+        rate: r, :math:`\eta / \|w\|^2` before it.
+        power: G, :math:`\|g\|^2 \|w\|^2`.
+
+    Example:
+        >>> rate_after_step(0.5, 4.0), rate_after_step(50.0, 4.0) < 0.005
+        (0.25, True)
+    """
+    return rate / (1 + power * rate**2)
+
+
+def rate_figure(folder: Path = RESULTS) -> go.Figure:
+    """Effective rates of SGD before the first step, after it, and after the epoch.
+
+    The curve takes G from the default initialisation at the smallest learning rate.
+
+    Raises:
+        ValueError: if nothing, or not that run, is recorded.
+    """
+    records = {k: r for k, r in first_epochs(folder).items() if "diverged" not in r.metrics}
+    source = "SGD", LEARNING_RATES[0], "baseline"
+    if source not in records:
+        raise ValueError(
+            f"the first epoch of {source[2]} with learning rate {source[1]} is not recorded in "
+            f"{folder}; expected it: run `convsim run forgetting`"
+        )
+    power = gradient_power(records[source])
+    courses = {
+        kind: (rates_of(record), record.metrics["steps"].index(1))
+        for kind, record in records.items()
+        if kind[0] == "SGD"
+    }
+    firsts = [rates[0] for rates, _ in courses.values()]
+    low, high = math.log10(min(firsts)), math.log10(max(firsts))
+    grid = [10 ** (low + (high - low) * part / 100) for part in range(101)]
+    figure = go.Figure()
+    figure.add_scatter(
+        x=rounded(grid),
+        y=rounded([rate_after_step(rate, power) for rate in grid]),
+        name="r / (1 + G r²)",
+        mode="lines",
+        line={"color": "gray", "dash": "2px,3px"},
+    )
+    said = []
+    for number, start in enumerate(STARTS):
+        for words, symbol in (("one step", "circle-open"), ("one epoch", "x")):
+            points = [
+                (rates[0], rates[first if words == "one step" else -1])
+                for (_, _, name), (rates, first) in courses.items()
+                if name == start
+            ]
+            figure.add_scatter(
+                x=rounded([x for x, _ in points]),
+                y=rounded([y for _, y in points]),
+                name=f"{start}, {words}",
+                mode="markers",
+                marker={"color": COLORS[number], "symbol": symbol, "size": 9 + number},
+            )
+            said += [f"{start} {x:.2g}, after {words} {y:.2g}" for x, y in points]
+    figure.update_xaxes(title_text="effective rate at the start", type="log")
+    figure.update_yaxes(
+        title_text="effective rate<br>after a step, an epoch", type="log", exponentformat="power"
+    )
+    return finish(
+        figure,
+        height=460,
+        alt="Points along a curve that rises and falls again: the effective rate of layer 3 after "
+        f"the first step over that before it. Highest at {power**-0.5:.2g}. " + "; ".join(said),
+    )
+
+
+def growth_figure(start: str = "scale", folder: Path = RESULTS) -> go.Figure:
+    """Squared norm over the first epoch under SGD, momentum and SGDP at one learning rate.
+
+    Dotted is what the gradients alone predict: the sum of their squares, times η² / (1 − μ)².
+
+    Raises:
+        ValueError: if nothing of it is recorded.
+    """
+    records = first_epochs(folder)
+    figure = go.Figure()
+    said = []
+    for number, optimizer in enumerate(("SGD", "momentum", "SGDP")):
+        record = records.get((optimizer, LEARNING_RATES[0], start))
+        if record is None or "diverged" in record.metrics:
+            continue
+        course = [*record.metrics["layers"].values()][LAYER]
+        momentum = OPTIMIZERS[optimizer][1].get("momentum", 0.0)
+        factor = (LEARNING_RATES[0] / (1 - momentum)) ** 2
+        squares = [norm**2 for norm in course["norm"]]
+        predicted = [squares[0] + factor * total for total in course["squared_gradients"]]
+        for y, dash, shown in ((squares, "solid", True), (predicted, "2px,3px", False)):
+            figure.add_scatter(
+                x=record.metrics["steps"],
+                y=rounded(y),
+                name=optimizer,
+                legendgroup=optimizer,
+                showlegend=shown,
+                mode="lines",
+                line={"color": COLORS[number], "dash": dash},
+            )
+        said.append(f"{optimizer} {squares[-1]:.3g}, predicted {predicted[-1]:.3g}")
+    if not said:
+        raise ValueError(
+            f"no first epoch of {start} is recorded in {folder}; expected some: run `convsim run "
+            "forgetting`"
+        )
+    figure.update_xaxes(title_text="step of the first epoch")
+    figure.update_yaxes(title_text="‖w‖² of layer 3", type="log", exponentformat="power")
+    return finish(
+        figure,
+        height=380,
+        alt=f"Lines over the first epoch from {start}: the squared norm of layer 3, and dotted what"
+        " the gradients predict. At its end: " + "; ".join(said) + ".",
+    )
+
+
+def forgetting_table(folder: Path = RESULTS) -> Table:
+    """What a first epoch does to the weights and to what Algorithm 1 made of them.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
+    records = first_epochs(folder)
+    rows = []
+    for (optimizer, lr, start), record in records.items():
+        head = optimizer, f"{lr:g}", start
+        if "diverged" in record.metrics:
+            rows.append((*head, *["diverged"] * 8))
+            continue
+        layers = [*record.metrics["layers"].values()]
+        rates = rates_of(record)
+        rows.append(
+            (
+                *head,
+                *(f"{rates[at]:.2g}" for at in (0, -1)),
+                f"{fmean(layer['angle'][-1] for layer in layers):.0f}°",
+                *(f"{sum(layer['similarity'][at] for layer in layers):.2g}" for at in (0, -1)),
+                *(f"{fmean(layer['normalized'][at] for layer in layers):.2f}" for at in (0, -1)),
+                f"{record.metrics['train_accuracy']:.1f}",
+            )
+        )
+    run = next(iter(records.values())).settings["run"]
+    return Table(
+        columns=(
+            *(("", "optimiser"), ("", "η"), ("", "start")),
+            *(("effective rate", "start"), ("effective rate", "after")),
+            ("weights", "turned"),
+            *(("L_CS", "start"), ("L_CS", "after")),
+            *(("L̄", "start"), ("L̄", "after")),
+            ("accuracy", "training"),
+        ),
+        rows=tuple(rows),
+        caption="The first epoch of CNN1: effective learning rate of the third layer, the angle by "
+        "which the weights turned (mean over the layers), L_CS (summed), normalised similarity "
+        "(mean), and accuracy in this epoch.",
+        source=f"{distinct(record.data for record in records.values())}, seed {run['seed']}; "
+        f"{distinct(record.hardware for record in records.values())}."
+        + not_recorded([" ".join(map(str, kind)) for kind in KINDS if kind not in records]),
+    )
