@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import torch
 import traitlets
 from torch.nn.functional import softplus
+from torch.optim import SGD, Adam, Optimizer
 
 from convsim.explorers.base import Explorer, Readouts, tensor
-from convsim.explorers.traits import number_trait, whole_trait
+from convsim.explorers.traits import choice_trait, number_trait, whole_trait
+
+MOMENTUM = 0.9
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "SGD": SGD,
+    "momentum": partial(SGD, momentum=MOMENTUM),
+    "SGDP": partial(SGD, momentum=MOMENTUM),  # whose steps are then projected
+    "Adam": Adam,
+}
 
 
 def _cloud(label: int) -> list[list[float]]:
@@ -47,16 +58,31 @@ def normalized_loss(weight: torch.Tensor) -> torch.Tensor:
 
 
 class NormalizationExplorer(Explorer):
-    r"""Gradient descent on one batch-normalised unit, from :math:`w = s (\cos α, \sin α)`.
+    r"""Training of one batch-normalised unit, from :math:`w = s (\cos α, \sin α)`.
 
-    The loss does not depend on the norm of w. Its gradient is therefore orthogonal to w, and as
-    long as 1/‖w‖: a step keeps or lengthens w, and turns it as a step of η/‖w‖² turns w/‖w‖.
+    The loss does not depend on the norm of w. Its gradient g is therefore orthogonal to w, and its
+    length proportional to 1/‖w‖: w/‖w‖ turns as with an effective learning rate (van Laarhoven,
+    2017, arXiv:1706.05350). With PyTorch's conventions, p = 0 at the start and μ = 0.9:
+
+    ========  ===========================================  ==============  ===========
+    name      step                                         effective rate  norm of w
+    ========  ===========================================  ==============  ===========
+    SGD       w ← w - η g                                  η/‖w‖²          never falls
+    momentum  p ← μ p + g,  w ← w - η p                    η/((1-μ)‖w‖²)   never falls
+    SGDP      p ← μ p + g,  w ← w - η (p - (w·p/‖w‖²) w)   η/((1-μ)‖w‖²)   never falls
+    Adam      with betas 0.9 and 0.999, ε = 1e-8           η/‖w‖           may fall
+    ========  ===========================================  ==============  ===========
+
+    SGDP (Heo et al., 2021, arXiv:2006.08217) projects where :math:`|\cos(w, g)| < 0.1 / \sqrt{2}`,
+    which holds here at every step. Adam's step (Kingma and Ba, 2015, arXiv:1412.6980) does not
+    depend on the scale of g, but for ε.
 
     Traits:
         scale: s, the norm of w at the start, a number from 0.1 to 10.
         angle: α in degrees, a number from -180 to 180.
         learning_rate: η, a number from 0.01 to 10.
         steps: whole number from 1 to 100.
+        optimizer: "SGD", "momentum", "SGDP" or "Adam".
         points: the 24 rows (x1, x2, y) with y = ±1 that the unit tells apart; read-only.
 
     Raises:
@@ -73,49 +99,62 @@ class NormalizationExplorer(Explorer):
     angle = number_trait(150.0, -180.0, 180.0)
     learning_rate = number_trait(0.1, 0.01, 10.0)
     steps = whole_trait(60, low=1, high=100)
+    optimizer = choice_trait(tuple(OPTIMIZERS))
     points = traitlets.List(POINTS, read_only=True).tag(sync=True, fixed=True)
 
+    constants = {"momentum": MOMENTUM}
+
     def readouts(self) -> Readouts:
-        """Return norms, rates η/‖w‖² and losses at both ends, and the path, by autograd.
+        """Return norms, effective rates and losses at both ends, and the path, by autograd.
 
         ``turned`` is the angle from start to end in degrees, counter-clockwise, summed over the
         steps. ``path`` holds w, ``losses`` its loss after 0, 1, … steps; ``equivalent_losses`` are
-        those from scale 1 with η/s², ``unit_losses`` those from scale 1 with η. ``largest_gap`` is
-        the largest distance of the first two, which only rounding keeps from 0.
+        those from scale 1 with η/s², with Adam η/s, ``unit_losses`` those from scale 1 with η.
+        ``largest_gap`` is the largest distance of the first two, which only rounding keeps from 0,
+        and with Adam its ε.
         """
         angle, rate = math.radians(self.angle), self.learning_rate
-        direction = tensor([math.cos(angle), math.sin(angle)])
-        starts = torch.stack([self.scale * direction, direction, direction])
-        path, losses = self._descend(starts, tensor([rate, rate / self.scale**2, rate]))
-        own = path[:, 0]
-        squares = own.square().sum(dim=1)
-        before, after = own[:-1], own[1:]
+        power = 1 if self.optimizer == "Adam" else 2  # of the norm in the effective rate
+        # with momentum a gradient counts in every later step: 1 + μ + μ² + … times
+        times = 1 / (1 - MOMENTUM) if self.optimizer in ("momentum", "SGDP") else 1.0
+        direction = tensor([[math.cos(angle), math.sin(angle)]])
+        path, losses = self._descend(self.scale * direction, rate)
+        _, equivalent = self._descend(direction, rate / self.scale**power)
+        _, unit = self._descend(direction, rate)
+        norms = path.square().sum(dim=1).sqrt()
+        before, after = path[:-1], path[1:]
         cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
         turns = torch.atan2(cross, (before * after).sum(dim=1))
         return {
-            "norm_start": squares[0].sqrt().item(),
-            "norm_end": squares[-1].sqrt().item(),
-            "rate_start": rate / squares[0].item(),
-            "rate_end": rate / squares[-1].item(),
-            "loss_start": losses[0, 0].item(),
-            "loss_end": losses[-1, 0].item(),
+            "norm_start": norms[0].item(),
+            "norm_end": norms[-1].item(),
+            "rate_start": times * rate / norms[0].item() ** power,
+            "rate_end": times * rate / norms[-1].item() ** power,
+            "loss_start": losses[0].item(),
+            "loss_end": losses[-1].item(),
             "turned": math.degrees(turns.sum().item()),
-            "largest_gap": (losses[:, 0] - losses[:, 1]).abs().max().item(),
-            "path": own.tolist(),
-            "losses": losses[:, 0].tolist(),
-            "equivalent_losses": losses[:, 1].tolist(),
-            "unit_losses": losses[:, 2].tolist(),
+            "largest_gap": (losses - equivalent).abs().max().item(),
+            "path": path.tolist(),
+            "losses": losses.tolist(),
+            "equivalent_losses": equivalent.tolist(),
+            "unit_losses": unit.tolist(),
         }
 
-    def _descend(self, weight: torch.Tensor, rates: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """Every w, ``(steps + 1, B, 2)``, and its loss; w never is 0, for its norm cannot fall."""
+    def _descend(self, start: torch.Tensor, rate: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Every w from ``start``, ``(1, 2)``, on: ``(steps + 1, 2)``, and its loss."""
+        weight = start.clone().requires_grad_()
+        optimizer = OPTIMIZERS[self.optimizer]([weight], lr=rate)
         path, losses = [], []
-        for step in range(self.steps + 1):
-            weight = weight.detach().requires_grad_()
+        for _ in range(self.steps + 1):
             loss = normalized_loss(weight)
-            path.append(weight.detach())
+            before = weight.detach().clone()
+            path.append(before)
             losses.append(loss.detach())
-            if step < self.steps:
-                (gradient,) = torch.autograd.grad(loss.sum(), weight)
-                weight = weight - rates.unsqueeze(1) * gradient
-        return torch.stack(path), torch.stack(losses)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            if self.optimizer == "SGDP":
+                step = weight.detach() - before
+                along = (before * step).sum() / before.square().sum()
+                weight.data = before + step - along * before
+        return torch.cat(path), torch.cat(losses)

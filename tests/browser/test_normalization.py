@@ -11,7 +11,7 @@ import torch
 from playwright.sync_api import Page, expect
 
 from convsim.explorers import NormalizationExplorer
-from convsim.explorers.normalization import normalized_loss
+from convsim.explorers.normalization import OPTIMIZERS, normalized_loss
 from tests.browser.explorer_pages import (
     Facts,
     assert_quiet,
@@ -29,16 +29,20 @@ def random_explorer(rng: random.Random, number: int) -> NormalizationExplorer:
         angle=rng.uniform(-180, 180),
         learning_rate=10 ** rng.uniform(-2, 1),
         steps=rng.randint(1, 100),
+        optimizer=list(OPTIMIZERS)[number % len(OPTIMIZERS)],
     )
 
 
 FACTS = Facts(
     random=random_explorer,
     slider=('[aria-label^="Start scale"]', "norm_start"),
-    slowest=lambda: NormalizationExplorer(steps=100),
+    slowest=lambda: NormalizationExplorer(steps=100, optimizer="Adam"),
     pictures=2,
-    widest=lambda: [NormalizationExplorer(angle=-178.5, learning_rate=0.0123)],
-    mangled=("scale=0.01", "angle=200", "steps=1.5", "learning_rate=0.001"),
+    widest=lambda: [
+        NormalizationExplorer(angle=-178.5, learning_rate=0.0123, optimizer=name)
+        for name in OPTIMIZERS
+    ],
+    mangled=("scale=0.01", "angle=200", "steps=1.5", "learning_rate=0.001", "optimizer=adam"),
 )
 
 
@@ -57,6 +61,7 @@ def test_logarithmic_sliders_set_scale_and_rate(page: Page, tmp_path: Path) -> N
     page.get_by_label("Steps", exact=True).fill("7")
     assert link_parts(page) | {"convsim": ""} == {
         "convsim": "", "scale": "0.331", "angle": "-35", "learning_rate": "0.2", "steps": "7",
+        "optimizer": "SGD",
     }  # fmt: skip
     twin = NormalizationExplorer(scale=0.331, angle=-35, learning_rate=0.2, steps=7).readouts()
     for cell in page.locator("[data-readout]").all():
@@ -131,6 +136,47 @@ def test_the_plane_shows_the_path_and_the_curves_coincide(
     assert len(own) == 61
     assert own == [pytest.approx(point, abs=0.011) for point in other]
     assert own != points_of(page, ".convsim-line-text")
+    assert_quiet(page)
+
+
+def test_the_optimiser_changes_numbers_pictures_and_words(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, NormalizationExplorer()))
+    choice, note = page.get_by_label("Optimiser"), page.locator("p.convsim-note")
+    rate, legend = page.locator(".convsim-tile").nth(2), page.locator(".convsim-key")
+    seen = set()
+    for name, said, power in (
+        ("momentum", "10 η/‖w‖² at start", "η/s²"),
+        ("SGDP", "10 η/‖w‖² at start", "η/s²"),
+        ("Adam", "η/‖w‖ at start", "η/s"),
+        ("SGD", "η/‖w‖² at start", "η/s²"),
+    ):
+        choice.select_option(name)
+        assert link_parts(page)["optimizer"] == name
+        twin = NormalizationExplorer(optimizer=name).readouts()
+        for cell in page.locator("[data-readout]").all():
+            key = cell.get_attribute("data-readout") or ""
+            assert readout(page, key) == pytest.approx(twin[key], rel=1e-9, abs=1e-12), key
+        expect(rate.locator(".convsim-label")).to_have_text(said)
+        expect(legend.filter(has_text="B:")).to_have_text(f"B: from scale 1 with {power}")
+        assert ("may fall" in note.inner_text()) == (name == "Adam")
+        assert ("never falls" in note.inner_text()) == (name != "Adam")
+        seen.add(tuple(chart.inner_html() for chart in page.locator(".convsim-chart").all()))
+    assert len({plane for plane, _ in seen}) == len({curves for _, curves in seen}) == 4
+    choice.select_option("Adam")
+    page.get_by_role("button", name="Reset").click()
+    expect(choice).to_have_value("SGD")
+    assert_quiet(page)
+
+
+def test_the_plane_holds_a_path_that_turns_back_inwards(page: Page, tmp_path: Path) -> None:
+    explorer = NormalizationExplorer(scale=2, angle=-90, learning_rate=0.08, optimizer="Adam")
+    page.goto(write_page(tmp_path, explorer))
+    outer = page.locator(".convsim-chart").first.locator(".convsim-hollow")
+    x, y, radius = (float(outer.get_attribute(name) or "") for name in ("cx", "cy", "r"))
+    distances = [math.hypot(a - x, b - y) for a, b in points_of(page, ".convsim-line-one")]
+    norms = [math.hypot(*w) for w in explorer.readouts()["path"]]
+    assert norms[-1] < max(norms)
+    assert distances == pytest.approx([radius * n / max(norms) for n in norms], abs=0.02)
     assert_quiet(page)
 
 

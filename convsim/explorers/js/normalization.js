@@ -1,13 +1,17 @@
-const NORMALIZATION_READOUTS = {
-  norm_start: "‖w‖ at start",
-  norm_end: "‖w‖ at end",
-  rate_start: "η/‖w‖² at start",
-  rate_end: "η/‖w‖² at end",
-  loss_start: "Loss at start",
-  loss_end: "Loss at end",
-  turned: "Degrees turned",
-  largest_gap: "Largest gap A – B",
-};
+/** @param {Optimiser} optimiser */
+function normalizationLabels(optimiser) {
+  const { times } = optimiser, rate = `${times > 1 ? `${short(times)} ` : ""}${rateOver(optimiser, "‖w‖")}`;
+  return {
+    norm_start: "‖w‖ at start",
+    norm_end: "‖w‖ at end",
+    rate_start: `${rate} at start`,
+    rate_end: `${rate} at end`,
+    loss_start: "Loss at start",
+    loss_end: "Loss at end",
+    turned: "Degrees turned",
+    largest_gap: "Largest gap A – B",
+  };
+}
 
 /** The mean logistic loss of one batch-normalised unit with weights w, and its gradient in w.
  * @param {number[][]} points @param {Point} w */
@@ -29,30 +33,32 @@ function normalizedUnit(points, w) {
 
 /** Every w of the descent, and its loss.
  * @param {States["normalization"]} s @param {number} radius @param {number} rate */
-function normalizedDescent({ angle, steps, points }, radius, rate) {
+function normalizedDescent({ angle, steps, points, optimizer }, radius, rate) {
   /** @type {number[]} */
   const losses = [];
+  const direction = OPTIMISERS[optimizer].begin();
   const path = [polar(radius, (angle * Math.PI) / 180)];
   for (;;) {
     const w = path[losses.length], { loss, gradient } = normalizedUnit(points, w);
     losses.push(loss);
     if (losses.length > steps) return { path, losses };
-    path.push([w[0] - rate * gradient[0], w[1] - rate * gradient[1]]); // never 0: w is no shorter than before
+    const [d1, d2] = direction(gradient, w);
+    path.push([w[0] - rate * d1, w[1] - rate * d2]);
   }
 }
 
 /** @param {States["normalization"]} s */
 function normalizationReadouts(s) {
-  const { scale, learning_rate: eta, steps } = s, run = normalizedDescent;
+  const { scale, learning_rate: eta, steps } = s, run = normalizedDescent, optimiser = OPTIMISERS[s.optimizer];
   const { path, losses } = run(s, scale, eta), last = path[steps];
-  const equivalent = run(s, 1, eta / scale ** 2).losses;
+  const equivalent = run(s, 1, eta / scale ** optimiser.power).losses;
   const turns = path.slice(1).map((to, t) =>
     Math.atan2(path[t][0] * to[1] - path[t][1] * to[0], dot(path[t], to)));
   return {
     norm_start: norm(path[0]),
     norm_end: norm(last),
-    rate_start: eta / dot(path[0], path[0]),
-    rate_end: eta / dot(last, last),
+    rate_start: effectiveRate(optimiser, eta, norm(path[0])),
+    rate_end: effectiveRate(optimiser, eta, norm(last)),
     loss_start: losses[0],
     loss_end: losses[steps],
     turned: (turns.reduce((sum, turn) => sum + turn, 0) * 180) / Math.PI,
@@ -62,6 +68,16 @@ function normalizationReadouts(s) {
     equivalent_losses: equivalent,
     unit_losses: run(s, 1, eta).losses,
   };
+}
+
+/** The optimisers by name.
+ * @param {View<"normalization">} view */
+function optimiserControl(view) {
+  const names = view.traits.optimizer.choices;
+  const node = select(names.map((name) => [name, OPTIMISERS[name].label]), (name) => view.set({ optimizer: name }));
+  /** @param {States["normalization"]} s */
+  const draw = (s) => { node.value = s.optimizer; };
+  return { node: h("div", { class: "convsim-row" }, field("Optimiser", node)), draw };
 }
 
 /** The sliders of scale, angle, rate and steps.
@@ -110,12 +126,12 @@ function lossRing(points) {
 
 const RISE = 30; // pixels between the lowest and the highest loss on the ring
 
-/** The plane of w: its path, between the circles of its first and its last norm.
+/** The plane of w: its path, from the circle of its first norm, within that of its largest.
  * @param {Chart} plane @param {Descent} r @param {Ring} ring */
 function drawPath(plane, r, { losses, lowest, spread, best }) {
-  // w never shortens, so the circle of its last norm holds the whole path
   const centre = plane.width / 2, middle = plane.height / 2;
-  const pixels = (Math.min(centre, middle) - RISE - 4) / r.norm_end;
+  const largest = Math.max(...r.path.map(norm)); // the last one, but for Adam
+  const pixels = (Math.min(centre, middle) - RISE - 4) / largest;
   /** @param {string} name @param {number} radius @param {string} className */
   const circle = (name, radius, className) => plane.put(name, "circle",
     { class: className, cx: centre, cy: middle, r: f(pixels * radius) });
@@ -123,10 +139,10 @@ function drawPath(plane, r, { losses, lowest, spread, best }) {
   plane.x = (v) => centre + pixels * v;
   plane.y = (v) => middle - pixels * v;
   plane.line("ring", "convsim-area", [...losses, losses[0]].map((loss, n) =>
-    polar(r.norm_end + (RISE * (loss - lowest)) / spread / pixels, around(n))));
-  circle("end", r.norm_end, "convsim-hollow");
+    polar(largest + (RISE * (loss - lowest)) / spread / pixels, around(n))));
+  circle("largest", largest, "convsim-hollow");
   circle("start", r.norm_start, "convsim-start");
-  plane.line("best", "convsim-mean", [[0, 0], polar(r.norm_end, best)]);
+  plane.line("best", "convsim-mean", [[0, 0], polar(largest, best)]);
   plane.line("path", "convsim-line-one", r.path);
   plane.dots("steps", "convsim-fill-one", r.path, 2.5);
   plane.dots("origin", "convsim-fill-other", [[0, 0]], 2.5);
@@ -134,9 +150,10 @@ function drawPath(plane, r, { losses, lowest, spread, best }) {
   plane.dots("last", "convsim-final", [r.path[r.path.length - 1]], 5);
   plane.end(`The path of w from norm ${show(r.norm_start)} to norm ${show(r.norm_end)}, turned by ` +
     `${show(r.turned)} degrees; the loss is lowest at ${show((best * 180) / Math.PI, 1)} degrees`);
+  return largest;
 }
 
-/** The loss over the steps, from s with η, from 1 with η/s², and from 1 with η.
+/** The loss over the steps, from s with η, from 1 with the rate that makes it the same, and from 1 with η.
  * @param {Chart} curves @param {States["normalization"]} s @param {Descent} r @param {number} lowest */
 function drawCurves(curves, s, r, lowest) {
   curves.axes(0, s.steps, ...roundRange(r.losses, r.unit_losses));
@@ -148,41 +165,49 @@ function drawCurves(curves, s, r, lowest) {
   curves.line("equivalent", "convsim-line-two", indexed(r.equivalent_losses));
   curves.ticks([0, s.steps]);
   curves.end(`Loss over ${s.steps} steps: from ${show(r.loss_start)} to ${show(r.loss_end)}, and the same ` +
-    `from scale 1 with rate ${show(r.rate_start)}; from scale 1 with rate ${show(s.learning_rate)} ` +
+    `from scale 1 with rate ${show(s.learning_rate / s.scale ** OPTIMISERS[s.optimizer].power)}; from scale 1 with rate ${show(s.learning_rate)} ` +
     `to ${show(r.unit_losses[s.steps])}`);
 }
 
 /** @param {View<"normalization">} view */
 function normalizationView(view) {
-  const panel = readoutPanel(NORMALIZATION_READOUTS), controls = descentControls(view);
+  const which = optimiserControl(view), controls = descentControls(view);
   const plane = new Chart(320, view.draw), curves = new Chart(320, view.draw), radii = h("span");
+  const readouts = h("div"), equivalent = h("span"), about = h("p", { class: "convsim-note" });
+  /** One for each optimiser, for its labels name the rate.
+   * @type {{ [name in OptimiserName]?: ReturnType<typeof readoutPanel> }} */
+  const panels = {};
   /** @type {Ring | undefined} */
   let ring;
 
   /** @param {States["normalization"]} s */
   function draw(s) {
-    const r = normalizationReadouts(s);
+    const r = normalizationReadouts(s), optimiser = OPTIMISERS[s.optimizer];
+    const panel = (panels[s.optimizer] ??= readoutPanel(normalizationLabels(optimiser)));
+    if (readouts.firstChild !== panel.node) readouts.replaceChildren(panel.node);
     ring ??= lossRing(s.points);
     const sentence = panel.draw(r, (name) => (name === "turned" ? 1 : 0));
-    controls.forEach((c) => c.draw(s));
-    drawPath(plane, r, ring);
-    radii.textContent = `circles: ‖w‖ = ${short(r.norm_start)} and ${short(r.norm_end)}`;
+    [which, ...controls].forEach((c) => c.draw(s));
+    const largest = drawPath(plane, r, ring);
+    radii.textContent = `circles: ‖w‖ = ${short(r.norm_start)} at start, at most ${short(largest)}`;
+    equivalent.textContent = `B: from scale 1 with ${rateOver(optimiser, "s")}`;
+    about.textContent = optimiser.about;
     drawCurves(curves, s, r, ring.lowest);
     return sentence;
   }
 
   const nodes = [
+    which.node,
     h("div", { class: "convsim-kernels" }, ...controls.map((c) => c.node)),
-    panel.node,
+    readouts,
     h("div", { class: "convsim-kernels" },
       figure(plane.svg, h("strong", {}, "The plane of w"), key("convsim-dot-text", "start"),
         key("convsim-final-swatch", "end"), key("convsim-mean-swatch", "best direction"),
         key("convsim-area-swatch", "loss in each direction"), radii),
       figure(curves.svg, h("strong", {}, "Loss over the steps"),
-        key("convsim-wide-swatch", "A: from scale s with η"), key("convsim-dash-two", "B: from scale 1 with η/s²"),
+        key("convsim-wide-swatch", "A: from scale s with η"), key("convsim-dash-two", equivalent),
         key("convsim-thin-swatch", "from scale 1 with η"), key("convsim-mean-swatch", "lowest"))),
-    h("p", { class: "convsim-note" }, "Every step leaves its circle along a tangent: ‖w‖ never falls, " +
-      "and the rate that counts, η/‖w‖², never rises. A and B start with the same one, and so turn alike."),
+    about,
   ];
   return { nodes, draw, stop: () => [plane, curves].forEach((c) => c.stop()) };
 }
