@@ -95,12 +95,14 @@ def test_the_table_says_what_a_first_epoch_left(tmp_path: Path) -> None:
     save_epoch(tmp_path, "init", (0.5, 1.0, 2.0))
     save_epoch(tmp_path, "scale", diverged="epoch 1", learning_rate=1.0)
     save_epoch(tmp_path, "baseline", optimizer="Adam", learning_rate=0.001)
+    save_epoch(tmp_path, "init", (0.5, 1.0, 4.0), seed=2)  # a quarter of the rate
     table = forgetting.forgetting_table(tmp_path)
-    first = ("SGD", "0.01", "init", "0.04", "0.0025", "30°", "32", "8", "0.50", "0.25", "37.2")
+    first = ("SGD", "0.01", "init", "0.04", "0.0016", "30°", "32", "8", "0.50", "0.25", "37.2", "2")
     assert table.rows == (
         first,
-        ("SGD", "1", "scale", *["diverged"] * 8),
-        ("Adam", "0.001", "baseline", "0.0005", "0.00025", *first[5:]),
+        ("SGD", "1", "scale", *["diverged"] * 8, "0"),
+        ("Adam", "0.001", "baseline", "0.0005", "0.00025", *first[5:-1], "1"),
     )
     missing = table.source.partition("Not recorded: ")[2].split(", ")
+    assert "seed 0, 2;" in table.source
     assert len(missing) == 24 - 3 and missing[0] == "SGD 0.01 baseline"

@@ -29,8 +29,8 @@ LAYER = 2
 """The layer that figures show, counted from 0: the third of four."""
 
 
-def first_epochs(folder: Path = RESULTS) -> dict[Kind, Record[Any]]:
-    """The recorded first epochs, those on the best data; those that diverged, too.
+def first_epochs(folder: Path = RESULTS) -> dict[Kind, list[Record[Any]]]:
+    """The recorded first epochs by seed, those on the best data; those that diverged, too.
 
     Raises:
         ValueError: if none is recorded.
@@ -41,7 +41,10 @@ def first_epochs(folder: Path = RESULTS) -> dict[Kind, Record[Any]]:
             f"no record of forgetting lies in {folder}; expected one: run `convsim run forgetting`"
         )
     best = max(data_rank(record.data) for record in records)
-    found = {_kind(record): record for record in records if data_rank(record.data) == best}
+    found: dict[Kind, list[Record[Any]]] = {}
+    for record in sorted(records, key=lambda record: record.settings["run"]["seed"]):
+        if data_rank(record.data) == best:
+            found.setdefault(_kind(record), []).append(record)
     return {kind: found[kind] for kind in KINDS if kind in found}
 
 
@@ -80,28 +83,38 @@ def rate_after_step(rate: float, power: float) -> float:
     return rate / (1 + power * rate**2)
 
 
+def finished(folder: Path = RESULTS) -> dict[Kind, list[Record[Any]]]:
+    """The first epochs that did not diverge."""
+    found = {
+        kind: [record for record in records if "diverged" not in record.metrics]
+        for kind, records in first_epochs(folder).items()
+    }
+    return {kind: records for kind, records in found.items() if records}
+
+
 def rate_figure(folder: Path = RESULTS) -> go.Figure:
     """Effective rates of SGD before the first step, after it, and after the epoch.
 
-    The curve takes G from the default initialisation at the smallest learning rate.
+    The curve takes G, the mean over seeds, from the default at the smallest learning rate.
 
     Raises:
         ValueError: if nothing, or not that run, is recorded.
     """
-    records = {k: r for k, r in first_epochs(folder).items() if "diverged" not in r.metrics}
+    records = finished(folder)
     source = "SGD", LEARNING_RATES[0], "baseline"
     if source not in records:
         raise ValueError(
             f"the first epoch of {source[2]} with learning rate {source[1]} is not recorded in "
             f"{folder}; expected it: run `convsim run forgetting`"
         )
-    power = gradient_power(records[source])
-    courses = {
-        kind: (rates_of(record), record.metrics["steps"].index(1))
-        for kind, record in records.items()
-        if kind[0] == "SGD"
-    }
-    firsts = [rates[0] for rates, _ in courses.values()]
+    power = fmean(map(gradient_power, records[source]))
+    courses = [
+        (start, rates_of(record), record.metrics["steps"].index(1))
+        for (optimizer, _, start), some in records.items()
+        for record in some
+        if optimizer == "SGD"
+    ]
+    firsts = [rates[0] for _, rates, _ in courses]
     low, high = math.log10(min(firsts)), math.log10(max(firsts))
     grid = [10 ** (low + (high - low) * part / 100) for part in range(101)]
     figure = go.Figure()
@@ -117,7 +130,7 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
         for words, symbol in (("one step", "circle-open"), ("one epoch", "x")):
             points = [
                 (rates[0], rates[first if words == "one step" else -1])
-                for (_, _, name), (rates, first) in courses.items()
+                for name, rates, first in courses
                 if name == start
             ]
             figure.add_scatter(
@@ -143,26 +156,27 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
 def growth_figure(start: str = "scale", folder: Path = RESULTS) -> go.Figure:
     """Squared norm over the first epoch under SGD, momentum and SGDP at one learning rate.
 
-    Dotted is what the gradients alone predict: the sum of their squares, times η² / (1 − μ)².
+    It is the first seed's. Dotted is what the gradients alone predict: the sum of their squares,
+    times η² / (1 − μ)².
 
     Raises:
         ValueError: if nothing of it is recorded.
     """
-    records = first_epochs(folder)
+    records = finished(folder)
     figure = go.Figure()
     said = []
     for number, optimizer in enumerate(("SGD", "momentum", "SGDP")):
-        record = records.get((optimizer, LEARNING_RATES[0], start))
-        if record is None or "diverged" in record.metrics:
+        some = records.get((optimizer, LEARNING_RATES[0], start))
+        if not some:
             continue
-        course = [*record.metrics["layers"].values()][LAYER]
+        course = [*some[0].metrics["layers"].values()][LAYER]
         momentum = OPTIMIZERS[optimizer][1].get("momentum", 0.0)
         factor = (LEARNING_RATES[0] / (1 - momentum)) ** 2
         squares = [norm**2 for norm in course["norm"]]
         predicted = [squares[0] + factor * total for total in course["squared_gradients"]]
         for y, dash, shown in ((squares, "solid", True), (predicted, "2px,3px", False)):
             figure.add_scatter(
-                x=record.metrics["steps"],
+                x=some[0].metrics["steps"],
                 y=rounded(y),
                 name=optimizer,
                 legendgroup=optimizer,
@@ -187,31 +201,35 @@ def growth_figure(start: str = "scale", folder: Path = RESULTS) -> go.Figure:
 
 
 def forgetting_table(folder: Path = RESULTS) -> Table:
-    """What a first epoch does to the weights and to what Algorithm 1 made of them.
+    """What a first epoch does to the weights, and to what Algorithm 1 has made of them.
 
     Raises:
         ValueError: if nothing is recorded.
     """
     records = first_epochs(folder)
+    alive = finished(folder)
     rows = []
-    for (optimizer, lr, start), record in records.items():
+    for kind in records:
+        optimizer, lr, start = kind
         head = optimizer, f"{lr:g}", start
-        if "diverged" in record.metrics:
-            rows.append((*head, *["diverged"] * 8))
+        if kind not in alive:
+            rows.append((*head, *["diverged"] * 8, "0"))
             continue
-        layers = [*record.metrics["layers"].values()]
-        rates = rates_of(record)
+        runs = [after_epoch(record) for record in alive[kind]]
+        mean = {key: fmean(run[key] for run in runs) for key in runs[0]}
         rows.append(
             (
                 *head,
-                *(f"{rates[at]:.2g}" for at in (0, -1)),
-                f"{fmean(layer['angle'][-1] for layer in layers):.0f}°",
-                *(f"{sum(layer['similarity'][at] for layer in layers):.2g}" for at in (0, -1)),
-                *(f"{fmean(layer['normalized'][at] for layer in layers):.2f}" for at in (0, -1)),
-                f"{record.metrics['train_accuracy']:.1f}",
+                *(f"{mean[key]:.2g}" for key in ("rate_before", "rate_after")),
+                f"{mean['angle']:.0f}°",
+                *(f"{mean[key]:.2g}" for key in ("similarity_before", "similarity_after")),
+                *(f"{mean[key]:.2f}" for key in ("normalized_before", "normalized_after")),
+                f"{mean['accuracy']:.1f}",
+                str(len(runs)),
             )
         )
-    run = next(iter(records.values())).settings["run"]
+    used = [record for some in records.values() for record in some]
+    seeds = distinct(record.settings["run"]["seed"] for record in used)
     return Table(
         columns=(
             *(("", "optimiser"), ("", "η"), ("", "start")),
@@ -219,13 +237,26 @@ def forgetting_table(folder: Path = RESULTS) -> Table:
             ("weights", "turned"),
             *(("L_CS", "start"), ("L_CS", "after")),
             *(("L̄", "start"), ("L̄", "after")),
-            ("accuracy", "training"),
+            *(("accuracy", "training"), ("", "n")),
         ),
         rows=tuple(rows),
         caption="The first epoch of CNN1: effective learning rate of the third layer, the angle by "
         "which the weights turned (mean over the layers), L_CS (summed), normalised similarity "
-        "(mean), and accuracy in this epoch.",
-        source=f"{distinct(record.data for record in records.values())}, seed {run['seed']}; "
-        f"{distinct(record.hardware for record in records.values())}."
+        "(mean), and accuracy in this epoch; means over n seeds.",
+        source=f"{distinct(record.data for record in used)}, seed {seeds}; "
+        f"{distinct(record.hardware for record in used)}."
         + not_recorded([" ".join(map(str, kind)) for kind in KINDS if kind not in records]),
     )
+
+
+def after_epoch(record: Record[Any]) -> dict[str, float]:
+    """What the table shows of one first epoch."""
+    layers = [*record.metrics["layers"].values()]
+    rates = rates_of(record)
+    found = {"accuracy": record.metrics["train_accuracy"]}
+    found["angle"] = fmean(layer["angle"][-1] for layer in layers)
+    for side, at in (("before", 0), ("after", -1)):
+        found[f"rate_{side}"] = rates[at]
+        found[f"similarity_{side}"] = sum(layer["similarity"][at] for layer in layers)
+        found[f"normalized_{side}"] = fmean(layer["normalized"][at] for layer in layers)
+    return found

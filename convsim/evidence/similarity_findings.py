@@ -11,6 +11,7 @@ from statistics import fmean
 import torch
 
 from convsim.correlation import autocorrelate, cross_correlate
+from convsim.evidence.deeper_findings import deeper_findings
 from convsim.evidence.pair_tables import is_recorded, pair_records, paper_key, rises
 from convsim.evidence.printed_claims import (
     ALGORITHMS,
@@ -86,6 +87,7 @@ def similarity_findings(folder: Path = RESULTS) -> list[Finding]:
         *(_training(claim, trainings) for claim in GAINS),
         _wide_network(trainings),
         *course_findings(trainings),
+        *deeper_findings(folder),
         *open_findings(),
         *_what_algorithm_1_lowers(folder),
         *(_training(claim, trainings) for claim in (CAUSE, EXPLANATION)),

@@ -98,6 +98,11 @@ def model_of(record: Record[Any]) -> str:
     return str(record.settings.get("run", record.settings).get("model", PAPERS))
 
 
+def is_usual(record: Record[Any]) -> bool:
+    """Whether it is the paper's model and optimiser, on all images."""
+    return model_of(record) == PAPERS and not {"optimizer", "images"} & record.settings.keys()
+
+
 def network(width: int, model: str = PAPERS) -> str:
     """The paper's name of a network, or its width; other models by their own names."""
     if model != PAPERS:

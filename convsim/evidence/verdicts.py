@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from convsim.evidence.statistics import interval, interval_in_words, paired_differences
-from convsim.evidence.training_tables import PAPERS, Training, data_rank, model_of, runs_of
+from convsim.evidence.training_tables import Training, data_rank, is_usual, runs_of
 
 AGREE, DIFFER, MIXED, INCONCLUSIVE = "agree", "differ", "mixed", "inconclusive"
 OPEN, USED = "open", "used"
@@ -152,7 +152,7 @@ def verdict_on(claim: Claim, records: Iterable[Training]) -> tuple[str, str]:
 def _sample(claim: Claim, records: Iterable[Training]) -> tuple[list[Training], set[int]]:
     """Records of both conditions with all other settings equal, and the seeds that have both.
 
-    They are of the paper's model.
+    They are of the paper's model and optimiser.
 
     Of several such groups: one that suffices for a verdict, then best data, then most epochs, then
     most pairs. Pairs that diverged count here, and a tie is broken by the settings' names and
@@ -160,7 +160,7 @@ def _sample(claim: Claim, records: Iterable[Training]) -> tuple[list[Training], 
     """
     groups: dict[str, list[Training]] = {}
     for record in records:
-        if record.settings["width"] == claim.width and model_of(record) == PAPERS:
+        if record.settings["width"] == claim.width and is_usual(record):
             shared = {k: v for k, v in record.settings.items() if k not in ("condition", "seed")}
             groups.setdefault(json.dumps(shared, sort_keys=True), []).append(record)
 
