@@ -130,7 +130,7 @@ def measure(settings: ForgettingSettings, train: Images, test: Images) -> Forget
     def watch(step: int) -> None:
         for name, layer in layers:
             weight = layer.weight.detach().clone()
-            if layer.weight.grad is not None:  # of the step that was just made
+            if step and layer.weight.grad is not None:  # before the first: Algorithm 1's last one
                 gradients[name] += layer.weight.grad.square().sum().item()
             lengths[name] += (weight - before[name]).square().sum().item()
             before[name] = weight
