@@ -23,6 +23,7 @@ from convsim.training.history import measure_layers
 
 STARTS = ("baseline", "init", "scale")
 LEARNING_RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
+SEEDS = 3
 OTHERS = {"momentum": 0.01, "SGDP": 0.01, "Adam": 0.001}
 """Optimisers beside SGD, and their learning rates."""
 
@@ -73,7 +74,7 @@ class ForgettingMetrics(TypedDict):
 
 
 def plan(folder: Path = RESULTS, *, data: str | None = None) -> list[ForgettingSettings]:
-    """Every start at every learning rate of SGD, and under the other optimisers.
+    """Every start at every learning rate of SGD, and under the other optimisers, seed by seed.
 
     Args:
         folder: where records lie.
@@ -84,8 +85,11 @@ def plan(folder: Path = RESULTS, *, data: str | None = None) -> list[ForgettingS
     optimizers = [("SGD", lr) for lr in LEARNING_RATES] + [*OTHERS.items()]
     return [
         ForgettingSettings(
-            TrainingSettings(start, epochs=1, data=data, optimizer=optimizer, learning_rate=lr)
+            TrainingSettings(
+                start, seed=seed, epochs=1, data=data, optimizer=optimizer, learning_rate=lr
+            )
         )
+        for seed in range(SEEDS)
         for optimizer, lr in optimizers
         for start in STARTS
     ]
