@@ -79,7 +79,7 @@ def deeper() -> dict[str, list[TrainingSettings]]:
             *rates,
             run("learning-rate", optimizer="momentum"),
         ],
-        "Without batch normalisation?": both(HELD, model="PlainCNN"),
+        "Without batch normalisation?": both(HELD, model="PlainCNN", learning_rate=0.1),
         "And with weights that keep the variance?": both(HELD, model="KaimingCNN"),
         "Or that are made to?": both(UNIT, model="PlainCNN"),
         "ResNet-18: the cells that decide, on 10,000 images": [

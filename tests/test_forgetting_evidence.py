@@ -22,7 +22,7 @@ def course(norms: tuple[float, ...], gradients: tuple[float, ...]) -> dict[str, 
         "angle": [0.0, 10.0, 30.0],
         "squared_gradients": [*gradients],
         "squared_steps": [0.0, 1.0, 2.0],
-        "similarity": [8.0, 4.0, 2.0],
+        "similarity": [8.0, 4.0, 312.0],
         "normalized": [0.5, 0.4, 0.25],
     }
 
@@ -97,7 +97,7 @@ def test_the_table_says_what_a_first_epoch_left(tmp_path: Path) -> None:
     save_epoch(tmp_path, "baseline", optimizer="Adam", learning_rate=0.001)
     save_epoch(tmp_path, "init", (0.5, 1.0, 4.0), seed=2)  # a quarter of the rate
     table = forgetting.forgetting_table(tmp_path)
-    first = ("SGD", "0.01", "init", "0.04", "0.0016", "30°", "32", "8", "0.50", "0.25", "37.2", "2")
+    first = ("SGD", "0.01", "init", "0.04", "0.0016", "30°", "32", "1,200", "0.50", "0.25", "37.2", "2")
     assert table.rows == (
         first,
         ("SGD", "1", "scale", *["diverged"] * 8, "0"),

@@ -222,7 +222,7 @@ def forgetting_table(folder: Path = RESULTS) -> Table:
                 *head,
                 *(f"{mean[key]:.2g}" for key in ("rate_before", "rate_after")),
                 f"{mean['angle']:.0f}°",
-                *(f"{mean[key]:.2g}" for key in ("similarity_before", "similarity_after")),
+                *(_two_digits(mean[key]) for key in ("similarity_before", "similarity_after")),
                 *(f"{mean[key]:.2f}" for key in ("normalized_before", "normalized_after")),
                 f"{mean['accuracy']:.1f}",
                 str(len(runs)),
@@ -247,6 +247,12 @@ def forgetting_table(folder: Path = RESULTS) -> Table:
         f"{distinct(record.hardware for record in used)}."
         + not_recorded([" ".join(map(str, kind)) for kind in KINDS if kind not in records]),
     )
+
+
+def _two_digits(number: float) -> str:
+    """Two significant digits, written out: ``0.47``, ``7,700,000``."""
+    rounded_to = f"{number:.2g}"
+    return f"{float(rounded_to):,.0f}" if number >= 10 else rounded_to
 
 
 def after_epoch(record: Record[Any]) -> dict[str, float]:

@@ -127,7 +127,7 @@ BOOK = (
     _of_optimizers(),
     _special("β in proportion to the loss?", ("regularise", "regularise-falling"), range(1)),
     _of_rates(),
-    _special("Without batch normalisation?", HELD, range(2), model="PlainCNN"),
+    _special("Without batch normalisation?", HELD, range(2), model="PlainCNN", learning_rate=0.1),
     _special("And with weights that keep the variance?", HELD, range(2), model="KaimingCNN"),
     _special("Or that are made to?", (*UNIT, "init", "scale"), range(2), model="PlainCNN"),
     _of_resnet(

@@ -1,0 +1,120 @@
+"""What the chapter on other optimisers puts into words is what the book's records say."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from convsim.evidence import forgetting
+from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
+from convsim.experiments.forgetting import LEARNING_RATES
+from convsim.experiments.record import Record
+
+THIRD = 2
+
+
+def the(optimizer: str, lr: float, start: str) -> Record:
+    return finished()[optimizer, lr, start][0]
+
+
+def course(record: Record, layer: int = THIRD) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = [*record.metrics["layers"].values()][layer]
+    return found
+
+
+def test_one_gradient_predicts_every_first_step() -> None:
+    power = forgetting.gradient_power(the("SGD", 0.01, "baseline"))
+    assert power == pytest.approx(61, abs=0.5)
+    firsts = []
+    for (optimizer, _, _), records in finished().items():
+        for record in records:
+            before, after = rates_of(record)[:2]
+            if optimizer == "SGD":
+                firsts.append(before)
+                assert after == pytest.approx(before / (1 + power * before**2), rel=0.04)
+                turned = math.degrees(math.atan(before * math.sqrt(power)))
+                assert course(record)["angle"][1] == pytest.approx(turned, abs=1)
+    assert max(firsts) / min(firsts) > 1e4
+    assert power**-0.5 == pytest.approx(0.13, abs=0.005)
+    assert rates_of(the("SGD", 0.01, "init"))[0] == pytest.approx(0.10, abs=0.005)
+
+
+def test_rates_far_beyond_the_top_end_low() -> None:
+    paper, tenfold, largest = (the("SGD", lr, "init") for lr in (0.01, 0.1, 1.0))
+    assert rates_of(tenfold)[0] == pytest.approx(1.0, abs=0.02)
+    assert rates_of(tenfold)[1] == pytest.approx(0.017, abs=0.0005)
+    assert rates_of(tenfold)[1] / rates_of(paper)[1] == pytest.approx(0.25, abs=0.03)
+    assert {round(rate, 4) for rate in rates_of(largest)[1:]} == {0.0017}
+    default = rates_of(the("SGD", 0.01, "baseline"))
+    assert rates_of(largest)[-1] < 4 * default[-1]
+    # Left of the top the epoch brakes further, on the far right there is nothing left to brake.
+    assert rates_of(paper)[-1] < 0.7 * rates_of(paper)[1]
+    assert rates_of(largest)[-1] > 0.95 * rates_of(largest)[1]
+    high = rates_of(the("SGD", 1.0, "baseline"))
+    assert high[1] > 0.04 and high[-1] < 0.001
+
+
+def test_a_large_rate_forgets_and_there_was_nothing_to_forget() -> None:
+    small, large = (after_epoch(the("SGD", lr, "init")) for lr in (0.01, 0.3))
+    assert round(small["angle"]) == 42 and round(large["angle"]) == 83
+    assert small["similarity_after"] < 1
+    assert large["similarity_after"] == pytest.approx(12_000, rel=0.05)
+    default = after_epoch(the("SGD", 0.01, "baseline"))
+    assert default["similarity_before"] == pytest.approx(900, rel=0.02)
+    assert round(small["normalized_before"], 2) == 0.94
+    assert round(default["normalized_before"], 2) == 0.93
+    for (optimizer, lr, _), records in finished().items():
+        if optimizer == "SGD" and lr <= 0.3:
+            for run in map(after_epoch, records):
+                assert abs(run["normalized_after"] - run["normalized_before"]) < 0.055
+
+
+def accuracy(optimizer: str, lr: float, start: str) -> float:
+    return after_epoch(the(optimizer, lr, start))["accuracy"]
+
+
+def test_the_lead_in_the_first_epoch_is_tied_to_one_learning_rate() -> None:
+    leads = {
+        lr: accuracy("SGD", lr, "init") - accuracy("SGD", lr, "baseline") for lr in LEARNING_RATES
+    }
+    assert leads[0.01] == pytest.approx(2, abs=0.5)
+    assert accuracy("SGD", 0.01, "init") - accuracy("SGD", 0.01, "scale") == pytest.approx(
+        1, abs=0.5
+    )
+    assert leads[0.03] == pytest.approx(-3, abs=0.5) and leads[0.1] == pytest.approx(-4, abs=0.5)
+
+
+def test_momentum_raises_the_norm_and_with_it_what_was_minimised() -> None:
+    grown = {}
+    for optimizer in ("SGD", "momentum", "SGDP"):
+        of = course(the(optimizer, 0.01, "scale"))
+        grown[optimizer] = (of["norm"][-1] / of["norm"][0]) ** 2
+        growth = of["norm"][-1] ** 2 - of["norm"][0] ** 2
+        factor = 0.1 if optimizer == "momentum" else 0.01
+        if optimizer != "SGDP":
+            predicted = factor**2 * of["squared_gradients"][-1]
+            exact = 1e-3 if optimizer == "SGD" else 0.05
+            assert growth == pytest.approx(predicted, rel=exact)
+    assert round(grown["momentum"]) == 119 and round(grown["SGD"]) == 3 and grown["SGDP"] < 4
+    momentum, plain, projected = (
+        after_epoch(the(name, 0.01, "init")) for name in ("momentum", "SGD", "SGDP")
+    )
+    assert plain["similarity_before"] == pytest.approx(0.47, abs=0.005)
+    assert momentum["similarity_after"] == pytest.approx(210, rel=0.03)
+    assert plain["similarity_after"] == pytest.approx(0.68, abs=0.005)
+    assert projected["similarity_after"] < 1 and round(projected["rate_after"], 1) == 0.3
+
+
+def test_under_momentum_the_default_leads_the_first_epoch() -> None:
+    ahead = {
+        (name, lr): accuracy(name, lr, "baseline") - accuracy(name, lr, "init")
+        for name, lr in (("momentum", 0.01), ("Adam", 0.001), ("SGDP", 0.01))
+    }
+    assert [round(points) for points in ahead.values()] == [8, 6, 3]
+    assert round(rates_of(the("momentum", 0.01, "baseline"))[0], 3) == 0.005
+    assert round(rates_of(the("momentum", 0.01, "init"))[0], 1) == 1.0
+
+
+def test_no_first_epoch_diverged() -> None:
+    assert first_epochs() == finished()
