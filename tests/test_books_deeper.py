@@ -24,19 +24,19 @@ def course(record: Record, layer: int = THIRD) -> dict[str, list[float]]:
 
 
 def test_one_gradient_predicts_every_first_step() -> None:
-    power = forgetting.gradient_power(the("SGD", 0.01, "baseline"))
-    assert power == pytest.approx(61, abs=0.5)
+    gradient = forgetting.unit_gradient(the("SGD", 0.01, "baseline"))
+    assert gradient == pytest.approx(7.8, abs=0.05)
     firsts = []
     for (optimizer, _, _), records in finished().items():
         for record in records:
             before, after = rates_of(record)[:2]
             if optimizer == "SGD":
                 firsts.append(before)
-                assert after == pytest.approx(before / (1 + power * before**2), rel=0.04)
-                turned = math.degrees(math.atan(before * math.sqrt(power)))
+                assert after == pytest.approx(before / (1 + (gradient * before) ** 2), rel=0.04)
+                turned = math.degrees(math.atan(before * gradient))
                 assert course(record)["angle"][1] == pytest.approx(turned, abs=1)
     assert max(firsts) / min(firsts) > 1e4
-    assert power**-0.5 == pytest.approx(0.13, abs=0.005)
+    assert 1 / gradient == pytest.approx(0.13, abs=0.005)
     assert rates_of(the("SGD", 0.01, "init"))[0] == pytest.approx(0.10, abs=0.005)
 
 

@@ -66,7 +66,7 @@ def test_rates_stand_on_the_curve_that_the_default_gives(tmp_path: Path) -> None
     figure = forgetting.rate_figure(tmp_path)
     shown = traces(figure)
     power = 3.0 * 2.0**2  # ‖g‖² ‖w‖² of the default's first step
-    curve = shown["r / (1 + G r²)"]
+    curve = shown["r / (1 + γ² r²)"]
     assert max(curve.y) == pytest.approx(1 / (2 * math.sqrt(power)), rel=0.01)
     for x, y in zip(curve.x, curve.y, strict=True):
         assert y == pytest.approx(x / (1 + power * x * x), rel=1e-3)
@@ -97,7 +97,20 @@ def test_the_table_says_what_a_first_epoch_left(tmp_path: Path) -> None:
     save_epoch(tmp_path, "baseline", optimizer="Adam", learning_rate=0.001)
     save_epoch(tmp_path, "init", (0.5, 1.0, 4.0), seed=2)  # a quarter of the rate
     table = forgetting.forgetting_table(tmp_path)
-    first = ("SGD", "0.01", "init", "0.04", "0.0016", "30°", "32", "1,200", "0.50", "0.25", "37.2", "2")
+    first = (
+        "SGD",
+        "0.01",
+        "init",
+        "0.04",
+        "0.0016",
+        "30°",
+        "32",
+        "1,200",
+        "0.50",
+        "0.25",
+        "37.2",
+        "2",
+    )
     assert table.rows == (
         first,
         ("SGD", "1", "scale", *["diverged"] * 8, "0"),

@@ -60,27 +60,27 @@ def rates_of(record: Record[Any], layer: int = LAYER) -> list[float]:
     return [effective_rate(optimizer, lr, norm) for norm in norms]
 
 
-def gradient_power(record: Record[Any], layer: int = LAYER) -> float:
-    """G: the squared gradient of the first step, as it would be at norm 1, ‖g‖² ‖w‖²."""
+def unit_gradient(record: Record[Any], layer: int = LAYER) -> float:
+    """γ: the norm of the first step's gradient, as it would be at norm 1 of the weight, ‖g‖ ‖w‖."""
     course = [*record.metrics["layers"].values()][layer]
     first = record.metrics["steps"].index(1)
-    return float(course["squared_gradients"][first] * course["norm"][0] ** 2)
+    return float(course["squared_gradients"][first] ** 0.5 * course["norm"][0])
 
 
-def rate_after_step(rate: float, power: float) -> float:
-    r"""The effective rate after a step of SGD: :math:`r / (1 + G r^2)`, 1 / (2 √G) at most.
+def rate_after_step(rate: float, gradient: float) -> float:
+    r"""The effective rate after a step of SGD: :math:`r / (1 + \gamma^2 r^2)`, 1 / (2 γ) at most.
 
     The gradient g is orthogonal to w, so :math:`\|w'\|^2 = \|w\|^2 + \eta^2 \|g\|^2`.
 
     Args:
         rate: r, :math:`\eta / \|w\|^2` before it.
-        power: G, :math:`\|g\|^2 \|w\|^2`.
+        gradient: γ, :math:`\|g\| \|w\|`.
 
     Example:
-        >>> rate_after_step(0.5, 4.0), rate_after_step(50.0, 4.0) < 0.005
+        >>> rate_after_step(0.5, 2.0), rate_after_step(50.0, 2.0) < 0.005
         (0.25, True)
     """
-    return rate / (1 + power * rate**2)
+    return rate / (1 + (gradient * rate) ** 2)
 
 
 def finished(folder: Path = RESULTS) -> dict[Kind, list[Record[Any]]]:
@@ -95,7 +95,7 @@ def finished(folder: Path = RESULTS) -> dict[Kind, list[Record[Any]]]:
 def rate_figure(folder: Path = RESULTS) -> go.Figure:
     """Effective rates of SGD before the first step, after it, and after the epoch.
 
-    The curve takes G, the mean over seeds, from the default at the smallest learning rate.
+    The curve takes γ, the mean over seeds, from the default at the smallest learning rate.
 
     Raises:
         ValueError: if nothing, or not that run, is recorded.
@@ -107,7 +107,7 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
             f"the first epoch of {source[2]} with learning rate {source[1]} is not recorded in "
             f"{folder}; expected it: run `convsim run forgetting`"
         )
-    power = fmean(map(gradient_power, records[source]))
+    gradient = fmean(map(unit_gradient, records[source]))
     courses = [
         (start, rates_of(record), record.metrics["steps"].index(1))
         for (optimizer, _, start), some in records.items()
@@ -120,8 +120,8 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
     figure = go.Figure()
     figure.add_scatter(
         x=rounded(grid),
-        y=rounded([rate_after_step(rate, power) for rate in grid]),
-        name="r / (1 + G r²)",
+        y=rounded([rate_after_step(rate, gradient) for rate in grid]),
+        name="r / (1 + γ² r²)",
         mode="lines",
         line={"color": "gray", "dash": "2px,3px"},
     )
@@ -149,7 +149,7 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
         figure,
         height=460,
         alt="Points along a curve that rises and falls again: the effective rate of layer 3 after "
-        f"the first step over that before it. Highest at {power**-0.5:.2g}. " + "; ".join(said),
+        f"the first step over that before it. Highest at {1 / gradient:.2g}. " + "; ".join(said),
     )
 
 
