@@ -104,6 +104,7 @@ def test_momentum_raises_the_norm_and_with_it_what_was_minimised() -> None:
     assert momentum["similarity_after"] == pytest.approx(210, rel=0.03)
     assert plain["similarity_after"] == pytest.approx(0.68, abs=0.005)
     assert projected["similarity_after"] < 1 and round(projected["rate_after"], 1) == 0.3
+    assert round(projected["angle"]) == 76
 
 
 def test_under_momentum_the_default_leads_the_first_epoch() -> None:
