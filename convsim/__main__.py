@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,25 +13,18 @@ import torch
 import typer
 
 from convsim.experiments import (
-    descent,
-    forgetting,
-    inputs,
-    maps,
-    overlap,
-    pairs,
-    penalties,
-    penalty_pairs,
     plan,
     runner,
     standing,
 )
+from convsim.experiments.catalogue import EXPERIMENTS, ON_IMAGES, PLANNED_ON
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.images import DATA_SETS, data_set, source_of
 from convsim.experiments.origin import command_line
 from convsim.experiments.pools import Lost
 from convsim.experiments.record import RESULTS
-from convsim.experiments.runner import Machine, Task
+from convsim.experiments.runner import Machine
 from convsim.experiments.sweep import TRAINING
 from convsim.files import in_words
 from convsim.model_files import report_of
@@ -60,45 +53,6 @@ running = _group("Run what is not recorded yet. Stop it at any time: what is don
 listing = _group("List the runs of an experiment, done and missing.")
 app.add_typer(running, name="run")
 app.add_typer(listing, name="status")
-
-PLANNED_ON = "CIFAR-10"
-"""The data of the book's plan; on other data the same runs are listed one by one."""
-EXPERIMENTS: dict[str, tuple[str, list[Task]]] = {
-    **{
-        table: ("Two kernels and a descent, 1,000 times.", pairs.PAIRS.tasks(rows))
-        for table, rows in pairs.TABLES.items()
-    },
-    "penaltypairs": (
-        "Two kernels and a descent on every penalty.",
-        penalty_pairs.PENALTY_PAIRS.tasks(penalty_pairs.ROWS),
-    ),
-    "descent": ("Whole layers under Algorithm 1.", descent.DESCENTS.tasks(descent.DESCENT)),
-    "floor": ("How far L_CS falls at fixed norms.", descent.FLOORS.tasks(descent.FLOOR)),
-}
-"""The experiments that need no images: by name, in words, and their runs."""
-ON_IMAGES: dict[str, tuple[str, Callable[[Path, str | None], list[Task]]]] = {
-    "overlap": (
-        "Neighbourhoods in the channels of trained networks.",
-        lambda results, data: overlap.tasks(overlap.plan(results, data=data)),
-    ),
-    "maps": (
-        "How alike the feature maps of the kept networks are, raw and centred.",
-        lambda results, data: maps.tasks(maps.plan(results, data=data)),
-    ),
-    "input": (
-        "Kernels made for an input, and how long their feature maps stay orthogonal.",
-        lambda results, data: inputs.tasks(inputs.plan(results, data=data)),
-    ),
-    "forgetting": (
-        "The first epoch step by step: how weights grow and turn under several optimisers.",
-        lambda results, data: forgetting.tasks(forgetting.plan(results, data=data)),
-    ),
-    "penalties": (
-        "Every penalty in every layer of CNN1, norms held: kernels and maps before and after.",
-        lambda results, data: penalties.tasks(penalties.plan(results, data=data)),
-    ),
-}
-"""Those that need some: by name, in words, and their runs on some data."""
 
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
 Conditions = Annotated[str | None, typer.Option(help=f"Some of {','.join(CONDITIONS)}.")]

@@ -6,11 +6,11 @@ A run is one network trained under one condition.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 import torch
 from torch import nn
@@ -24,7 +24,7 @@ from convsim.experiments.starts import SEEN, Start
 from convsim.training import LOOP, fit
 from convsim.training.arithmetic import PRECISIONS
 from convsim.training.deconvolution import folded
-from convsim.training.history import Epoch
+from convsim.training.history import Epoch, Epochs, by_epoch
 from convsim.training.optimizers import OPTIMIZERS
 
 TESTED = 100
@@ -119,19 +119,6 @@ class TrainingSettings:
         ]
         usually = f"{self.condition}, width {self.width}, seed {self.seed}, {self.epochs} epochs"
         return ", ".join([*special, usually])
-
-
-class Epochs(TypedDict):
-    """The fields of :class:`convsim.training.history.Epoch`, epoch by epoch."""
-
-    epoch: list[int]
-    loss: list[float]
-    train_accuracy: list[float]
-    test_accuracy: list[float]
-    similarity: dict[str, list[float]]
-    normalized: dict[str, list[float]]
-    norm: dict[str, list[float]]
-    seconds: list[float]
 
 
 class LayerMetrics(TypedDict, total=False):
@@ -252,18 +239,6 @@ def check_loop(settings: TrainingSettings) -> None:
 def settings_of(record: Record[Any]) -> TrainingSettings:
     """The settings of a recorded training; those of old records have version 1 of the loop."""
     return restored(TrainingSettings, record.settings)
-
-
-def by_epoch(history: Sequence[Epoch]) -> Epochs:
-    """Every field of the epochs as a list, or as a list a layer."""
-    rows = [asdict(epoch) for epoch in history]
-    fields = {
-        key: {layer: [row[key][layer] for row in rows] for layer in value}
-        if isinstance(value, dict)
-        else [row[key] for row in rows]
-        for key, value in rows[0].items()
-    }
-    return cast(Epochs, fields)
 
 
 def initialise(

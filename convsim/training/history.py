@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import TypedDict, cast
 
 from torch import Tensor, nn
 
@@ -34,6 +35,31 @@ class Epoch:
     normalized: dict[str, float]
     norm: dict[str, float]
     seconds: float
+
+
+class Epochs(TypedDict):
+    """The fields of :class:`Epoch`, epoch by epoch."""
+
+    epoch: list[int]
+    loss: list[float]
+    train_accuracy: list[float]
+    test_accuracy: list[float]
+    similarity: dict[str, list[float]]
+    normalized: dict[str, list[float]]
+    norm: dict[str, list[float]]
+    seconds: list[float]
+
+
+def by_epoch(history: Sequence[Epoch]) -> Epochs:
+    """Every field of the epochs as a list, or as a list a layer."""
+    rows = [asdict(epoch) for epoch in history]
+    fields = {
+        key: {layer: [row[key][layer] for row in rows] for layer in value}
+        if isinstance(value, dict)
+        else [row[key] for row in rows]
+        for key, value in rows[0].items()
+    }
+    return cast(Epochs, fields)
 
 
 class Stopped(Exception):
