@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision import models
 
 from convsim.checks import check_number, check_whole
+from convsim.extras import extra
 
 SLOPE = 0.2  # of the leaky ReLU
 
@@ -138,6 +138,9 @@ def resnet18(width: int = 64, classes: int = 10) -> nn.Module:
     """
     if width != 64:
         raise ValueError(f"width is {width}; expected 64, as ResNet-18 has it")
+    with extra("data"):
+        from torchvision import models  # only here: its import takes seconds
+
     return models.resnet18(num_classes=classes)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.descent import DescentSettings, FloorSettings
+from convsim.experiments.forgetting import ForgettingSettings
 from convsim.experiments.inputs import PatchSettings, StepSettings
 from convsim.experiments.maps import MapSettings
 from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
@@ -31,6 +32,7 @@ KINDS: dict[str, type] = {
     "overlapregularized": RegularizedSettings,
     "inputpatches": PatchSettings,
     "inputsteps": StepSettings,
+    "forgetting": ForgettingSettings,
     "penaltypairs": PairSettings,
     "penalties": PenaltySettings,
 }

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from convsim import convolutional_similarity
-from convsim.experiments import cifar10, plan
+from convsim.experiments import cifar10, plan, starts
 from convsim.experiments.cifar10 import TrainingSettings, initialise, measure
 from convsim.experiments.conditions import (
     CONDITIONS,
+    DEEPER,
     INPUT,
     KERNELS,
     PENALISED,
@@ -47,6 +48,7 @@ def initial(condition: str, seed: int = 3) -> ShallowCNN:
     for name, value in default(seed).state_dict().items():
         if not (name.endswith(".0.weight") and "blocks" in name):
             assert torch.equal(value, model.state_dict()[name])
+    assert isinstance(model, ShallowCNN)
     return model
 
 
@@ -137,13 +139,27 @@ def test_balanced_bands_come_closer_to_the_defaults_mean_spectrum() -> None:
 
 def test_the_conditions_on_kernels_are_those_of_the_plan() -> None:
     assert tuple(KERNELS) == plan.EVERY
-    assert len(CONDITIONS) == len(KERNELS) + len(INPUT) + len(SHRUNK) + len(PENALISED)
+    groups = (KERNELS, INPUT, SHRUNK, PENALISED, DEEPER)
+    assert list(CONDITIONS) == [name for group in groups for name in group]
+    assert len(CONDITIONS) == sum(map(len, groups))  # no name twice
     for contrasts, names in ((CONTRASTS, KERNELS), (INPUT_CONTRASTS, CONDITIONS)):
         assert {name for pair in contrasts for name in pair} <= set(names)
     # Each is compared with something, and with what it starts from.
     assert {name for name, _ in INPUT_CONTRASTS} == {*INPUT, *SHRUNK} - {"extra-layer"}
     for name in SHRUNK:
         assert (name, "scale") in INPUT_CONTRASTS
+
+
+def test_the_conditions_that_go_deeper_are_in_the_plan_and_can_be_told_apart() -> None:
+    planned = {run.condition for run in plan.planned()}
+    assert {*DEEPER} <= planned
+    # Starts that are compared with others are drawn apart from what they are compared with.
+    for name, beside in (
+        ("regularise-falling", ("regularise", "baseline")),
+        ("unit-variance", (*plan.UNIT[1:], "init", "scale")),
+    ):
+        assert len({CONDITIONS[other].dash for other in (name, *beside)}) == 1 + len(beside)
+    assert not any(condition.kept for condition in DEEPER.values())
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
@@ -155,6 +171,8 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cifar10, "fit", stop)
+    # A start that tries an epoch trains as well; it has tests of its own.
+    monkeypatch.setattr(starts, "TRIALS", 0)
     with pytest.raises(KeyboardInterrupt):
         measure(TrainingSettings(condition, width=4, iterations=1), TRAIN, TEST, choice=0.25)
     assert given["lr"] == (0.25 if condition in ("learning-rate", "random-bands-rate") else 0.01)
@@ -162,5 +180,7 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
     decorrelated = condition in ("decov", "decov-scale")
     assert given.get("decorrelation", 0.0) == (0.25 if decorrelated else 0.0)
     assert given.get("strength", 0.0) == (0.25 if condition in PENALISED else 0.0)
-    assert given["beta"] == (1e-3 if condition == "regularise" else 0.0)
+    assert given["beta"] == (1e-3 if condition.startswith("regularise") else 0.0)
+    assert given.get("beta_follows_loss", False) == (condition == "regularise-falling")
+    assert given["optimizer"] == "SGD"
     assert (given["epochs"], given["batch_size"], given["precision"]) == (100, 512, "bfloat16")

@@ -35,7 +35,8 @@ def pairwise(weight: Tensor) -> Tensor:
     total = torch.zeros(())
     for i in range(len(weight)):
         for j in range(i):
-            total = total + conv2d(weight[i][:, None], weight[j][:, None], padding=2).square().sum()
+            maps = conv2d(weight[i][:, None], weight[j][:, None], padding=weight.shape[2] - 1)
+            total = total + maps.square().sum()
     return total
 
 

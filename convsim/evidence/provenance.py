@@ -28,6 +28,7 @@ EXPERIMENTS = {
     "maps": "Feature maps of trained networks, raw and centred (scale or similarity)",
     "inputpatches": "Kernels on the patches of CIFAR-10 (the input)",
     "inputsteps": "Feature maps in the first steps of training (the input)",
+    "forgetting": "The first epoch step by step, under several optimisers (deeper)",
     "penalties": "Every penalty in every layer of CNN1, norms held (relatives)",
     "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
     "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",

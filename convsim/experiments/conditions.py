@@ -251,13 +251,13 @@ DEEPER = {
     "unit-variance": Condition(
         "default initialisation, each layer scaled until its maps have variance 1",
         color=0,
-        dash="5px,5px",
+        dash="16px,4px",
         prepare=(starts.unit_variance,),
     ),
     "init-unit-variance": Condition(
         "Algorithm 1, then unit-variance, which undoes its shrinking",
         color=1,
-        dash="12px,3px",
+        dash="9px,3px,2px,3px",
         prepare=(starts.algorithm_1, starts.unit_variance),
     ),
     "scale-free-unit-variance": Condition(

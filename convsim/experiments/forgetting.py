@@ -117,7 +117,7 @@ def measure(settings: ForgettingSettings, train: Images, test: Images) -> Forget
     """Train for an epoch, and look at the weights in between.
 
     Raises:
-        FloatingPointError: as :func:`convsim.training.fit`.
+        FloatingPointError: as :func:`convsim.training.fit`, or if L_CS stops being finite.
     """
     run = settings.run
     model, _ = initialise(run, train.pixels.device, classes=len(train.classes), train=train)
@@ -141,7 +141,10 @@ def measure(settings: ForgettingSettings, train: Images, test: Images) -> Forget
         if step not in settings.steps:
             return
         measured.append(step)
-        readings = measure_layers(layers)
+        try:
+            readings = measure_layers(layers)
+        except ValueError as error:
+            raise FloatingPointError(f"step {step}: {error}") from error
         for name, course in courses.items():
             course["norm"].append(readings["norm"][name])
             course["angle"].append(_degrees(starts[name], before[name]))

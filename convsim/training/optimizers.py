@@ -44,7 +44,7 @@ class SGDP(torch.optim.SGD):
 
 def _without_radial(weight: Tensor, gradient: Tensor, step: Tensor) -> Tensor:
     """A step, without its part along each kernel or the layer, if the gradient has none there."""
-    if weight.ndim < 2:
+    if weight.ndim < 2 or weight[0].numel() == 1:  # a bias, of a plain CNN with axes of size 1
         return step
     for rows in (len(weight), 1):
         along, slope, move = (x.reshape(rows, -1) for x in (weight, gradient, step))

@@ -25,6 +25,9 @@ def effective_rate(optimizer: str, lr: float, norm: float) -> float:
         lr: its learning rate.
         norm: of the weight, above 0.
 
+    Raises:
+        ValueError: for a number out of range.
+
     Source: B. Heo et al., *AdamP*, arXiv 2006.08217, for SGD with momentum.
 
     Example:
@@ -32,14 +35,14 @@ def effective_rate(optimizer: str, lr: float, norm: float) -> float:
         (0.0025, 0.025)
     """
     check_number(lr, "lr")
-    check_number(norm, "norm")
+    _check_above_0(norm, "norm")
     return _factor(optimizer, lr) / norm ** _power(optimizer)
 
 
 def norm_at_rate(optimizer: str, lr: float, rate: float) -> float:
     """The norm at which a weight has some effective rate: the inverse of :func:`effective_rate`."""
-    check_number(lr, "lr")
-    check_number(rate, "rate")
+    _check_above_0(lr, "lr")
+    _check_above_0(rate, "rate")
     return (_factor(optimizer, lr) / rate) ** (1 / _power(optimizer))
 
 
@@ -62,6 +65,12 @@ def norm_before(optimizer: str, wanted: float, before: float, after: float) -> f
     power = 2 * _power(optimizer)
     least: float = (LEAST * wanted) ** power
     return float(max(wanted**power - (after**power - before**power), least) ** (1 / power))
+
+
+def _check_above_0(value: float, name: str) -> None:
+    check_number(value, name)
+    if not value:
+        raise ValueError(f"{name} is {value!r}; expected a finite number above 0")
 
 
 def _factor(optimizer: str, lr: float) -> float:
