@@ -81,9 +81,13 @@ def test_orthogonal_maps_lie_where_the_input_is_weak() -> None:
 
 def difference(first: str, second: str, measure: Callable[..., float]) -> float:
     """Points of accuracy, mean over the seeds that both have."""
+    return fmean(by_seed(first, second, measure))
+
+
+def by_seed(first: str, second: str, measure: Callable[..., float]) -> list[float]:
     records = input_tables.input_records()
     runs, others = (input_tables.runs_of(records, name) for name in (first, second))
-    return fmean(paired_differences(runs, others, measure))
+    return paired_differences(runs, others, measure)
 
 
 def seeds(first: str, second: str) -> int:
@@ -145,15 +149,16 @@ def test_whitening_at_every_step_fits_faster_and_a_penalty_changes_little() -> N
     accuracies = [row["accuracy"] for row in tried]
     assert max(accuracies) - min(accuracies) < 1.25 and search["choice"] == 0.1
     assert close(
-        [reading("decov", "after", "correlation", part) for part in (FIRST, DEEPER)], [0.30, 0.13]
+        [reading("decov", "after", "correlation", part) for part in (FIRST, DEEPER)], [0.31, 0.12]
     )
     assert close(
         [reading("baseline", "after", "correlation", part) for part in (FIRST, DEEPER)],
         [0.36, 0.15],
     )
-    assert all(abs(difference("decov", "baseline", of)) < 0.5 for of in (best_test, last_training))
-    assert difference("deconvolution", "baseline", last_training) == pytest.approx(7, abs=0.5)
-    assert abs(difference("deconvolution", "baseline", best_test)) < 0.5
+    assert all(abs(difference("decov", "baseline", of)) < 1 for of in (best_test, last_training))
+    for gain in by_seed("deconvolution", "baseline", last_training):
+        assert gain == pytest.approx(7.5, abs=0.25)
+    assert difference("deconvolution", "baseline", best_test) < 0
     for name in ("orthogonal-maps-power", "orthogonal-maps-power-ridge"):
         first = reading(name, "after", "correlation", FIRST)
         assert first < reading("deconvolution", "after", "correlation", FIRST)
@@ -173,29 +178,51 @@ def test_the_answer_sets_algorithm_1_beside_a_mere_shrinking() -> None:
     assert interval(differences) == pytest.approx((-9.7, 9.9), abs=0.06)
 
 
-def test_a_layer_that_whitens_gains_in_training_and_not_in_test() -> None:
-    for other in ("baseline", "extra-layer"):
-        assert difference("whitening-layer", other, last_training) > 1.5
-        assert difference("whitening-layer", other, best_test) < 0.75
+def test_a_layer_that_whitens_gains_in_training_and_test_is_undecided() -> None:
+    for other, gain in (("baseline", 3.5), ("extra-layer", 2.5)):
+        assert difference("whitening-layer", other, last_training) == pytest.approx(gain, abs=0.25)
+    first, second = zip(
+        *(by_seed("whitening-layer", other, best_test) for other in ("baseline", "extra-layer")),
+        strict=True,
+    )
+    assert abs(first[0]) < 0.5 and first[1] < -1
+    assert list(second) == pytest.approx([2, 2], abs=0.25)
+
+
+AT_SCALE = (
+    *("orthogonal-kernels", "orthogonal-maps-first", "orthogonal-maps"),
+    *("whitening-layer", "deconvolution", "decov"),
+)
 
 
 def test_at_algorithm_1s_norms_the_order_in_training_is_the_same() -> None:
-    gains = {
-        name: difference(f"{name}-scale", "scale", last_training)
-        for name in (
-            *("orthogonal-kernels", "orthogonal-maps-first", "orthogonal-maps"),
-            *("whitening-layer", "deconvolution", "decov"),
-        )
-    }
-    assert abs(gains["orthogonal-kernels"]) < 0.5 and abs(gains["decov"]) < 0.5
-    assert gains["orthogonal-maps-first"] == pytest.approx(-2, abs=0.5)
-    assert gains["orthogonal-maps"] == pytest.approx(-3, abs=0.5)
-    assert gains["whitening-layer"] == pytest.approx(5, abs=0.5)
-    assert gains["deconvolution"] == pytest.approx(13, abs=0.5)
+    gains = {name: by_seed(f"{name}-scale", "scale", last_training) for name in AT_SCALE}
+    assert all(len(of_seeds) == 2 for of_seeds in gains.values())
+    for name, low, high in (
+        ("orthogonal-kernels", -0.5, 0.5),
+        ("decov", -0.75, 0.75),
+        ("orthogonal-maps-first", -2.5, -1.5),
+        ("orthogonal-maps", -6, -3),
+        ("whitening-layer", 4.5, 5.5),
+        ("deconvolution", 13, 14.5),
+    ):
+        assert all(low < gain < high for gain in gains[name]), name
     runs = input_tables.runs_of(input_tables.input_records(), "deconvolution-scale")
     assert fmean(map(last_training, runs)) == pytest.approx(98, abs=0.5)
-    ahead = [difference(f"{name}-scale", "scale", best_test) for name in gains]
-    assert sum(gain > 1.5 for gain in ahead) == len(ahead) - 1 and max(ahead) < 5
+
+
+def test_a_lead_in_test_was_the_bad_luck_of_one_run() -> None:
+    first, second = zip(
+        *(by_seed(f"{name}-scale", "scale", best_test) for name in AT_SCALE), strict=True
+    )
+    assert sum(gain > 1.5 for gain in first) == len(first) - 1 and max(first) < 5
+    assert sorted(second)[-2:] == pytest.approx([1, 1], abs=0.1)
+    assert all(gain < 0.5 for gain in sorted(second)[:-2])
+    runs = input_tables.runs_of(input_tables.input_records(), "scale")
+    one, other = map(best_test, runs)
+    assert other - one == pytest.approx(2.4, abs=0.05)
+    maps = by_seed("orthogonal-maps-scale", "scale", best_test)
+    assert maps[0] > 1 and maps[1] < 0
 
 
 def test_the_only_gain_in_training_and_in_test_is_that_of_scale() -> None:
