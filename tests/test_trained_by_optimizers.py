@@ -246,7 +246,7 @@ def test_an_unknown_optimiser_is_refused_in_words(name: Any) -> None:
 
 @pytest.mark.parametrize("name", ["Adam", "SGDP"])
 def test_weight_decay_is_refused_where_it_is_no_gradient(name: str) -> None:
-    said = f"^weight_decay is 0.1 with the optimizer '{name}'; expected 0, or SGD or momentum, wher"
+    said = f"^weight_decay is 0.1 with the optimizer '{name}'; expected 0, or SGD or momentum"
     with pytest.raises(ValueError, match=said):
         fit(network(), FEW, TEST, epochs=1, optimizer=name, weight_decay=0.1, **OPTIONS)
     # With momentum it is what torch's SGD makes of it, on convolutions.
