@@ -17,7 +17,8 @@ from convsim.experiments.conditions import PENALISED
 from convsim.experiments.record import read_record, read_records
 from convsim.experiments.runner import Machine, Task
 
-PLANNED, SEARCHES = len(plan.planned()), 3 + len(PENALISED)
+PLANNED = len(plan.planned())
+SEARCHES = 4 + len(PENALISED)  # decov, weight decay, learning rates of SGD and of momentum
 
 
 @pytest.mark.parametrize(
