@@ -24,6 +24,9 @@ class SGDP(torch.optim.SGD):
 
     Source: B. Heo et al., *AdamP: Slowing Down the Slowdown for Momentum Optimizers on
     Scale-invariant Weights*, arXiv 2006.08217.
+
+    The authors' package, ``adamp`` 0.3.0, differs: without Nesterov's momentum it projects p itself
+    in place, so that the next step begins with what is left of it.
     """
 
     @torch.no_grad()
