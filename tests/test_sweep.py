@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,7 @@ def test_a_diverged_run_is_recorded_and_stops_no_other(tmp_path: Path) -> None:
     diverged = records["regularise"].metrics
     assert list(diverged) == ["diverged"] and "epoch 1: NaN or infinity" in diverged["diverged"]
     chain = records["decay"].metrics["diverged"]
-    assert chain.startswith("choice for decay, width 4, seed 0, 2 epochs diverged: regularise, wi")
+    assert re.match(r"choice for .*decay, width 4, .* diverged: .*regularise, width 4, ", chain)
     assert chain.endswith(diverged["diverged"])
     for condition in ("baseline", "learning-rate"):
         assert "top_test_accuracy" in records[condition].metrics
@@ -241,7 +242,9 @@ def test_four_networks_are_kept(swept: Path) -> None:
 
 
 def test_a_network_that_is_not_kept_says_which_are(swept: Path) -> None:
-    with pytest.raises(ValueError, match="no network is kept for baseline, width 4, seed 1, 2 epo"):
+    with pytest.raises(
+        ValueError, match="no network is kept for .*baseline, width 4, seed 1, 2 epo"
+    ):
         networks.load_network(by_condition(swept, seed=1)["baseline"], swept)
     with pytest.raises(
         ValueError, match="condition of baseline, init, scale, scale-free, width 64"

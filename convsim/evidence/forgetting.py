@@ -141,9 +141,12 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
                 marker={"color": COLORS[number], "symbol": symbol, "size": 9 + number},
             )
             said += [f"{start} {x:.2g}, after {words} {y:.2g}" for x, y in points]
-    figure.update_xaxes(title_text="effective rate at the start", type="log")
+    figure.update_xaxes(title_text="effective rate at the start", type="log", dtick=1)
     figure.update_yaxes(
-        title_text="effective rate<br>after a step, an epoch", type="log", exponentformat="power"
+        title_text="effective rate<br>after a step, an epoch",
+        type="log",
+        dtick=1,
+        exponentformat="power",
     )
     return finish(
         figure,

@@ -31,7 +31,7 @@ def effective_rate(optimizer: str, lr: float, norm: float) -> float:
     Source: B. Heo et al., *AdamP*, arXiv 2006.08217, for SGD with momentum.
 
     Example:
-        >>> effective_rate("SGD", 0.01, 2.0), effective_rate("momentum", 0.01, 2.0)
+        >>> effective_rate("SGD", 0.01, 2.0), round(effective_rate("momentum", 0.01, 2.0), 6)
         (0.0025, 0.025)
     """
     check_number(lr, "lr")
