@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import product
-from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -14,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from convsim import convolutional_similarity
-from convsim.spectrum import kernel_autocorrelations
-from convsim.training import bands
-from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
+from convsim.balance import balanced_bands
+from convsim.bands import HIGH, LOW, band_kernels, draw_frequencies, noise_kernels
 
 SHAPES = [(5, 3, 6), (4, 3, 4, 5), (3, 2, 3, 4, 3)]
 
@@ -34,13 +32,6 @@ def default_weight(count: int, channels: int, seed: int = 0) -> Tensor:
     return nn.Conv2d(channels, count, 3).weight.detach()
 
 
-def random_bands(like: Tensor, seed: int = 0) -> Tensor:
-    """What :func:`balanced_bands` starts from, with the same seed."""
-    generator = seeded(seed)
-    frequencies = draw_frequencies(len(like), like.ndim - 2, generator=generator)
-    return band_kernels(like, frequencies, generator=generator)
-
-
 def numpy_norms(weight: Tensor) -> np.ndarray:
     return np.sqrt([(kernel.double().numpy() ** 2).sum() for kernel in weight])
 
@@ -50,11 +41,6 @@ def mean_spectrum(weight: Tensor) -> np.ndarray:
     axes = tuple(range(2, kernels.ndim))
     transform = np.fft.fftn(kernels, s=[16] * len(axes), axes=axes)
     return (np.abs(transform) ** 2).sum(axis=1).mean(axis=0)
-
-
-def worst_miss(weight: Tensor, like: Tensor) -> float:
-    expected = mean_spectrum(like)
-    return float(np.abs(mean_spectrum(weight) - expected).max() / expected.max())
 
 
 def neighbours(kernel: np.ndarray, direction: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -130,6 +116,77 @@ def test_one_frequency_for_all_kernels() -> None:
     assert (directions @ directions.T - torch.eye(6)).abs().max() < 0.95  # yet no two are equal
 
 
+def radii(frequencies: Tensor) -> np.ndarray:
+    """Volumes of the cubes around 0 that frequencies lie on, as shares of the largest."""
+    return (np.abs(frequencies.numpy()).max(axis=1) / math.pi) ** frequencies.shape[1]
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("even", [False, True])
+def test_frequencies_fill_a_part_of_the_cube_uniformly(dims: int, even: bool) -> None:
+    for low, high in (LOW, HIGH, (0.2, 0.3)):
+        frequencies = draw_frequencies(
+            4096, dims, generator=seeded(0), between=(low, high), even=even
+        )
+        shares = radii(frequencies)
+        assert low <= shares.min() < shares.max() <= high
+        assert scipy.stats.kstest(shares, "uniform", (low, high - low)).pvalue > 0.01
+        # In every direction alike: each face of the cube has as many, the last axis' but one.
+        outermost = np.abs(frequencies.numpy()).argmax(axis=1)
+        assert np.bincount(outermost) == pytest.approx(np.full(dims, 4096 / dims), rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_even_frequencies_leave_no_gap_and_random_ones_do(seed: int) -> None:
+    edges = [np.linspace(-math.pi, math.pi, 9), np.linspace(0, math.pi, 9)]
+    even, chance = (
+        np.histogram2d(*draw_frequencies(64, 2, generator=seeded(seed), even=how).T, bins=edges)[0]
+        for how in (True, False)
+    )
+    assert (even == 1).all()  # one in each of 64 squares
+    assert (chance == 0).sum() > 10
+
+
+@pytest.mark.parametrize("width", [0.3, 1.0, 5.0])
+@pytest.mark.parametrize("kernel_size", [(6,), (3, 4), (2, 3, 2)])
+def test_a_band_has_the_covariance_of_its_width(width: float, kernel_size: tuple[int, ...]) -> None:
+    dims = len(kernel_size)
+    frequency = draw_frequencies(1, dims, generator=seeded(1))
+    # Channels are independent draws: their second moments estimate the covariance.
+    like = torch.ones(1, 40000, *kernel_size)
+    weight = band_kernels(like, frequency, width=width, generator=seeded(0))
+    taps = weight[0].flatten(1).double().numpy()
+    found = taps.T @ taps / np.trace(taps.T @ taps) * taps.shape[1]
+    x = np.array(list(np.ndindex(*kernel_size)))
+    lags = x[:, None] - x
+    expected = np.cos(lags @ frequency[0].numpy()) * np.exp(-(width**2) * (lags**2).sum(-1) / 2)
+    np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("between", [(0.0, 1.0), LOW, HIGH])
+@pytest.mark.parametrize("kernel_size", [(5,), (3, 3)])
+def test_noise_is_a_mixture_of_the_waves_of_its_part(
+    between: tuple[float, float], kernel_size: tuple[int, ...]
+) -> None:
+    noise = noise_kernels(torch.ones(1, 40000, *kernel_size), between, generator=seeded(0))
+    waves = draw_frequencies(200000, len(kernel_size), generator=seeded(1), between=between)
+    taps = noise[0].flatten(1).double().numpy()
+    found = taps.T @ taps / np.trace(taps.T @ taps) * taps.shape[1]
+    x = np.array(list(np.ndindex(*kernel_size)))
+    expected = [[np.cos(waves.numpy() @ (a - b)).mean() for b in x] for a in x]
+    np.testing.assert_allclose(found, expected, atol=0.03)
+
+
+@pytest.mark.parametrize("width", [0.0, 0.8])
+def test_a_band_keeps_norms_and_dead_kernels(width: float) -> None:
+    like = random(12, 2, 3, 3)
+    like[4] = 0
+    weight = band_kernels(
+        like, draw_frequencies(12, 2, generator=seeded(0)), width=width, generator=seeded(0)
+    )
+    np.testing.assert_allclose(numpy_norms(weight), numpy_norms(like), rtol=1e-12)
+
+
 def draw_kernels(like: Tensor, *, generator: torch.Generator) -> Tensor:
     return band_kernels(like, torch.ones(1, like.ndim - 2), generator=generator)
 
@@ -179,79 +236,6 @@ def test_dead_kernels_stay_dead(draw: Callable[..., Tensor]) -> None:
     assert not draw(torch.zeros(3, 2, 3, 3), generator=seeded(0)).any()
 
 
-def test_balanced_bands_have_the_mean_spectrum_of_a_default_weight() -> None:
-    like = default_weight(64, 64)
-    plain, balanced = random_bands(like), balanced_bands(like, generator=seeded(0))
-    assert worst_miss(balanced, like) < 1e-6
-    assert worst_miss(plain, like) > 0.1
-    np.testing.assert_allclose(numpy_norms(balanced), numpy_norms(like), rtol=1e-6)
-    # They are waves still, of frequencies as varied as before and not far from where they were.
-    before, after = cosines(plain), cosines(balanced)
-    np.testing.assert_allclose(after.std(axis=0), math.sqrt(0.5), rtol=0.15)
-    assert 0.01 < np.abs(after - before).mean() < 0.2
-
-
-@pytest.mark.parametrize("shape", [(16, 4, 5), (16, 1, 3, 3), (24, 3, 2, 5), (32, 2, 3, 2, 3)])
-def test_balanced_to_rounding_on_any_number_of_axes(shape: tuple[int, ...]) -> None:
-    like = random(*shape)
-    assert worst_miss(random_bands(like), like) > 0.1
-    assert worst_miss(balanced_bands(like, generator=seeded(0)), like) < 1e-12
-
-
-@pytest.mark.parametrize("scale", [1e-30, 1e30])
-def test_balancing_does_not_depend_on_the_scale(scale: float) -> None:
-    like = random(16, 3, 3, 3)
-    expected = scale * balanced_bands(like, generator=seeded(0))
-    weight = balanced_bands(scale * like, generator=seeded(0))
-    np.testing.assert_allclose(weight, expected, rtol=1e-9)
-
-
-def test_bands_that_are_balanced_already_are_left_alone() -> None:
-    like = random_bands(random(16, 3, 3, 3), seed=5)
-    np.testing.assert_allclose(balanced_bands(like, generator=seeded(5)), like, atol=1e-12)
-
-
-def test_a_single_tap_has_no_frequency_to_move() -> None:
-    like = random(4, 2, 1, 1)
-    assert torch.equal(balanced_bands(like, generator=seeded(0)), random_bands(like))
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_too_few_kernels_come_closer_and_no_more(seed: int) -> None:
-    like = default_weight(4, 64, seed)
-    miss = worst_miss(balanced_bands(like, generator=seeded(seed)), like)
-    assert 0.01 < miss < 0.5 * worst_miss(random_bands(like, seed), like)
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_as_many_unknowns_as_equations_come_far_closer(seed: int) -> None:
-    like = default_weight(6, 3, seed)
-    miss = worst_miss(balanced_bands(like, generator=seeded(seed)), like)
-    assert miss < 0.25 * worst_miss(random_bands(like, seed), like)
-
-
-def test_balancing_takes_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    counted = Mock(wraps=bands.jacobian_of_sum)
-    monkeypatch.setattr(bands, "jacobian_of_sum", counted)
-    balanced_bands(default_weight(64, 64), generator=seeded(0))
-    assert 3 <= counted.call_count <= 12
-
-
-@pytest.mark.parametrize("kernel_size", [(5,), (3, 2), (2, 3, 2)])
-def test_the_jacobian_is_the_one_of_autograd(kernel_size: tuple[int, ...]) -> None:
-    size, norms = torch.Size(kernel_size), torch.tensor([0.0, 1.0, 0.5], dtype=torch.float64)
-    coefficients = random(3, 4, 2)
-
-    def total(frequencies: Tensor) -> Tensor:
-        kernels = bands.kernels_of_waves(frequencies, coefficients, size, norms)
-        return kernel_autocorrelations(kernels).sum(0)
-
-    frequencies = draw_frequencies(3, len(size), generator=seeded(0))
-    expected = torch.autograd.functional.jacobian(total, frequencies).flatten(1)
-    jacobian = bands.jacobian_of_sum(frequencies, coefficients, size, norms)
-    np.testing.assert_allclose(jacobian, expected, atol=1e-12)
-
-
 def test_similarities_at_64_kernels_of_64_channels() -> None:
     like = default_weight(64, 64)
     frequency = draw_frequencies(1, 2, generator=seeded(0))
@@ -259,7 +243,9 @@ def test_similarities_at_64_kernels_of_64_channels() -> None:
         name: convolutional_similarity(weight, normalized=True).item()
         for name, weight in {
             "default": like,
-            "random": random_bands(like),
+            "random": band_kernels(
+                like, draw_frequencies(64, 2, generator=seeded(0)), generator=seeded(0)
+            ),
             "balanced": balanced_bands(like, generator=seeded(0)),
             "same": band_kernels(like, frequency, generator=seeded(0)),
         }.items()
@@ -296,6 +282,19 @@ LIKE = torch.ones(4, 2, 3, 3)
         (
             lambda g: band_kernels(LIKE, torch.full((4, 2), math.nan), generator=g),
             r"frequencies of shape \(4, 2\) has 8 NaN or infinite values",
+        ),
+        (
+            lambda g: draw_frequencies(3, 2, generator=g, between=(0.5, 0.5)),
+            r"between is \(0.5, 0.5\); expected two shares of the cube of frequencies in order, "
+            r"such as \(0, 0.5\) for its low half",
+        ),
+        (
+            lambda g: noise_kernels(LIKE, (0.5, 1.5), generator=g),
+            r"between is \(0.5, 1.5\); expected two shares",
+        ),
+        (
+            lambda g: band_kernels(LIKE, torch.ones(4, 2), width=-1.0, generator=g),
+            "width is -1.0; expected a finite number, 0 or more",
         ),
         (
             lambda g: band_kernels(torch.ones(4, 2), torch.ones(1, 1), generator=g),

@@ -111,6 +111,22 @@ def test_orthogonal_maps_gain_nothing_and_cost_something_if_they_last() -> None:
         assert fmean(less) / fmean(cost) < 0.5
 
 
+def test_of_the_variants_one_loses_and_in_training_alone() -> None:
+    gains = {
+        name: [
+            difference(f"orthogonal-maps-{name}", "orthogonal-maps", of)
+            for of in (best_test, last_training)
+        ]
+        for name in ("raw", "ridge", "leading")
+    }
+    assert all(abs(test) < 1 for test, _ in gains.values())
+    assert abs(gains["raw"][1]) < 0.1
+    assert gains["ridge"][1] == pytest.approx(1.5, abs=0.1)
+    assert -3.5 < gains["leading"][1] < -3
+    (above,) = by_seed("orthogonal-maps-ridge", "baseline", last_training)
+    assert above == pytest.approx(1, abs=0.1)
+
+
 def test_maps_start_uncorrelated_and_end_as_everybodys() -> None:
     assert close(
         [reading("orthogonal-maps", "before", "correlation", part) for part in (FIRST, DEEPER)],

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from convsim import convolutional_similarity
-from convsim.experiments import cifar10, plan, starts
+from convsim.experiments import cifar10, plan, preparations
 from convsim.experiments.cifar10 import TrainingSettings, initialise, measure
 from convsim.experiments.conditions import (
     CONDITIONS,
@@ -172,7 +172,7 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cifar10, "fit", stop)
     # A start that tries an epoch trains as well; it has tests of its own.
-    monkeypatch.setattr(starts, "TRIALS", 0)
+    monkeypatch.setattr(preparations, "TRIALS", 0)
     with pytest.raises(KeyboardInterrupt):
         measure(TrainingSettings(condition, width=4, iterations=1), TRAIN, TEST, choice=0.25)
     assert given["lr"] == (0.25 if condition in ("learning-rate", "random-bands-rate") else 0.01)

@@ -19,8 +19,8 @@ from convsim import models
 from convsim.data import Images, spread
 from convsim.experiments.activations import LayerState, layer_states
 from convsim.experiments.conditions import CONDITIONS
+from convsim.experiments.preparations import SEEN, Start
 from convsim.experiments.record import Record, added, restored
-from convsim.experiments.starts import SEEN, Start
 from convsim.training import LOOP, fit
 from convsim.training.arithmetic import PRECISIONS
 from convsim.training.deconvolution import folded

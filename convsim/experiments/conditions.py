@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from convsim.experiments import starts
-from convsim.experiments.starts import Preparation
+from convsim.experiments import preparations
+from convsim.experiments.preparations import Preparation
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ KERNELS = {
         "Algorithm 1: 500 steps on L_CS, then training",
         color=1,
         dash="12px,3px",
-        prepare=(starts.algorithm_1,),
+        prepare=(preparations.algorithm_1,),
         kept=True,
     ),
     "regularise": Condition(
@@ -59,21 +59,21 @@ KERNELS = {
         "default initialisation, each layer shrunk as Algorithm 1 shrank it",
         color=1,
         dash="5px,5px",
-        prepare=(starts.shrink,),
+        prepare=(preparations.shrink,),
         kept=True,
     ),
     "scale-free": Condition(
         "Algorithm 1 on the normalised similarity, every kernel's norm held",
         color=3,
         dash="2px,3px",
-        prepare=(starts.scale_free,),
+        prepare=(preparations.scale_free,),
         kept=True,
     ),
     "both": Condition(
         "scale-free, then each layer shrunk as in scale",
         color=3,
         dash="9px,3px,2px,3px",
-        prepare=(starts.scale_free, starts.shrink),
+        prepare=(preparations.scale_free, preparations.shrink),
     ),
     "decay": Condition(
         "weight decay, as strong as it takes to end at Algorithm 2's weight norm",
@@ -91,31 +91,31 @@ KERNELS = {
         "every kernel a random frequency of its own, norms of the default",
         color=4,
         dash="20px,3px",
-        prepare=(starts.random_bands,),
+        prepare=(preparations.random_bands,),
     ),
     "same-band": Condition(
         "one random frequency for all kernels of a layer, norms of the default",
         color=5,
         dash="3px,3px",
-        prepare=(starts.one_band,),
+        prepare=(preparations.one_band,),
     ),
     "balanced-bands": Condition(
         "random-bands, moved until the layer's mean spectrum is that of the default",
         color=4,
         dash="14px,3px,3px,3px",
-        prepare=(starts.balance_bands,),
+        prepare=(preparations.balance_bands,),
     ),
     "random-bands-scale": Condition(
         "random-bands, each layer shrunk as in scale",
         color=1,
         dash="3px,6px",
-        prepare=(starts.random_bands, starts.shrink),
+        prepare=(preparations.random_bands, preparations.shrink),
     ),
     "random-bands-rate": Condition(
         "random-bands, at the learning rate of learning-rate",
         color=0,
         dash="7px,7px",
-        prepare=(starts.random_bands,),
+        prepare=(preparations.random_bands,),
         chosen="lr",
     ),
 }
@@ -126,43 +126,43 @@ INPUT = {
         "kernels orthogonal, norms of the default",
         color=1,
         dash="12px,3px",
-        prepare=(starts.orthogonal_kernels,),
+        prepare=(preparations.orthogonal_kernels,),
     ),
     "orthogonal-maps": Condition(
         "feature maps of 1,000 training images uncorrelated in every layer",
         color=2,
         dash="9px,3px,2px,3px",
-        prepare=(starts.maps_orthogonal,),
+        prepare=(preparations.maps_orthogonal,),
     ),
     "orthogonal-maps-power": Condition(
         "orthogonal-maps, each kernel as long as it takes for its map to keep its power",
         color=3,
         dash="7px,2px,7px,6px",
-        prepare=(starts.maps_orthogonal_power,),
+        prepare=(preparations.maps_orthogonal_power,),
     ),
     "orthogonal-maps-power-ridge": Condition(
         "orthogonal-maps-power, but for the directions in which the input is weak",
         color=3,
         dash="2px,6px",
-        prepare=(starts.maps_orthogonal_power_ridge,),
+        prepare=(preparations.maps_orthogonal_power_ridge,),
     ),
     "orthogonal-maps-first": Condition(
         "orthogonal-maps, in the first layer only",
         color=3,
         dash="5px,5px",
-        prepare=(starts.first_maps_orthogonal,),
+        prepare=(preparations.first_maps_orthogonal,),
     ),
     "whitening-layer": Condition(
         "a frozen layer ahead that whitens 2 × 2 patches, each filter with its negative",
         color=4,
         dash="2px,3px",
-        prepare=(starts.whitening_layer,),
+        prepare=(preparations.whitening_layer,),
     ),
     "deconvolution": Condition(
         "every layer whitens its input patches at every step",
         color=5,
         dash="16px,4px",
-        prepare=(starts.deconvolution,),
+        prepare=(preparations.deconvolution,),
     ),
     "decov": Condition(
         "squared correlations of the feature maps in the training loss",
@@ -174,25 +174,25 @@ INPUT = {
         "a layer ahead of the whitening layer's shape, PyTorch's default, trained",
         color=4,
         dash="9px,3px,2px,3px,2px,3px",
-        prepare=(starts.extra_layer,),
+        prepare=(preparations.extra_layer,),
     ),
     "orthogonal-maps-ridge": Condition(
         "orthogonal-maps, but for the directions in which the input is weak",
         color=2,
         dash="20px,3px",
-        prepare=(starts.maps_orthogonal_ridge,),
+        prepare=(preparations.maps_orthogonal_ridge,),
     ),
     "orthogonal-maps-raw": Condition(
         "orthogonal-maps, with the maps' means",
         color=2,
         dash="3px,3px",
-        prepare=(starts.maps_orthogonal_raw,),
+        prepare=(preparations.maps_orthogonal_raw,),
     ),
     "orthogonal-maps-leading": Condition(
         "orthogonal-maps, of kernels in the input's strongest directions alone",
         color=2,
         dash="14px,3px,3px,3px",
-        prepare=(starts.maps_orthogonal_leading,),
+        prepare=(preparations.maps_orthogonal_leading,),
     ),
 }
 """What makes feature maps orthogonal, with or without the input: compared with ``baseline``."""
@@ -201,9 +201,9 @@ SHRUNK = {
     f"{name}-scale": replace(
         condition,
         words=f"{name}, each layer shrunk as in scale",
-        prepare=(starts.shrink, *condition.prepare)
+        prepare=(preparations.shrink, *condition.prepare)
         if name in ("whitening-layer", "deconvolution")  # which change the layers themselves
-        else (*condition.prepare, starts.shrink),
+        else (*condition.prepare, preparations.shrink),
     )
     for name, condition in INPUT.items()
     if name in ("orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-first")
@@ -246,25 +246,25 @@ DEEPER = {
         "effective rate",
         color=3,
         dash="9px,3px,2px,3px,2px,3px",
-        prepare=(starts.matched_rate,),
+        prepare=(preparations.matched_rate,),
     ),
     "unit-variance": Condition(
         "default initialisation, each layer scaled until its maps have variance 1",
         color=0,
         dash="16px,4px",
-        prepare=(starts.unit_variance,),
+        prepare=(preparations.unit_variance,),
     ),
     "init-unit-variance": Condition(
         "Algorithm 1, then unit-variance, which undoes its shrinking",
         color=1,
         dash="9px,3px,2px,3px",
-        prepare=(starts.algorithm_1, starts.unit_variance),
+        prepare=(preparations.algorithm_1, preparations.unit_variance),
     ),
     "scale-free-unit-variance": Condition(
         "scale-free, then unit-variance",
         color=3,
         dash="2px,3px",
-        prepare=(starts.scale_free, starts.unit_variance),
+        prepare=(preparations.scale_free, preparations.unit_variance),
     ),
 }
 """What else trains with other optimisers, and without batch normalisation."""

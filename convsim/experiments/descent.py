@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from convsim import models
+from convsim.bands import band_kernels, draw_frequencies
 from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
 from convsim.feature_maps import mean_absolute_cosine
@@ -16,7 +17,6 @@ from convsim.floor import spectral_peak
 from convsim.layers import convolutional_layers
 from convsim.similarity import convolutional_similarity, similarity_matrix, unit
 from convsim.spectrum import kernel_autocorrelations
-from convsim.training.bands import band_kernels, draw_frequencies
 from convsim.training.initialization import kernel_norms, minimize_similarity
 
 RECORDED_EVERY = 10  # steps

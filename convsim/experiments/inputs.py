@@ -21,9 +21,9 @@ from convsim.experiments.cifar10 import TrainingSettings, initialise
 from convsim.experiments.images import load
 from convsim.experiments.maps import LayerMaps, layer_maps
 from convsim.experiments.pools import stopping
+from convsim.experiments.preparations import SEEN
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
-from convsim.experiments.starts import SEEN
 from convsim.feature_maps import map_cosines as cosines_of
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.layers import convolutional_layers

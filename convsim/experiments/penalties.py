@@ -14,9 +14,9 @@ from convsim.data import Images, spread
 from convsim.experiments.activations import PICTURES, LayerState, layer_states
 from convsim.experiments.cifar10 import TrainingSettings, initialise
 from convsim.experiments.images import load
+from convsim.experiments.preparations import SEEN
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
-from convsim.experiments.starts import SEEN
 from convsim.feature_maps import mean_absolute_cosine
 from convsim.layers import convolutional_layers
 from convsim.penalties import OF_WEIGHTS

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from convsim.balance import balanced_bands
+from convsim.bands import band_kernels, draw_frequencies
 from convsim.layers import convolutional_layers
 from convsim.patches import expected_gram, orthogonal_maps, patch_autocorrelation
 from convsim.training import minimize_similarity
-from convsim.training.bands import balanced_bands, band_kernels, draw_frequencies
 from convsim.training.deconvolution import deconvolve
 from convsim.training.rates import norm_at_rate, norm_before
 from convsim.whitening import input_autocorrelations, orthogonalize_maps
