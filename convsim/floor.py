@@ -16,7 +16,7 @@ from torch import Tensor
 from convsim.checks import at_least_float32, check_dims, check_weight, check_whole, within_dtype
 from convsim.correlation import autocorrelate, cross_correlate
 from convsim.similarity import convolutional_similarity
-from convsim.spectrum import others
+from convsim.spectrum import kernel_autocorrelations, others
 
 _STEPS = 100  # about 20 reach rounding
 
@@ -70,6 +70,35 @@ def spectral_peak(kernel_size: Sequence[int]) -> float:
     """
     kernel = sharpest_kernel(kernel_size)
     return autocorrelate(kernel, dims=kernel.ndim).square().sum().item()
+
+
+def spectral_concentration(weight: Tensor) -> Tensor:
+    r"""How narrow in frequency each kernel is: the mean square of its spectrum, scaled to mean 1.
+
+    .. math:: \frac{\|A_i\|^2}{\|K_i\|^4}
+
+    It is 1 for a flat spectrum and at most :func:`spectral_peak`. Many channels of independent taps
+    come to 1 + 1/C times a constant; waves of 3 x 3 taps to about 2.7.
+
+    Args:
+        weight: ``(S, C, *kernel_size)`` with one, two or three kernel axes.
+
+    Returns:
+        Tensor ``(S,)``, float64; NaN for a kernel that is zero.
+
+    Raises:
+        ValueError: if ``weight`` is not a finite weight.
+
+    Example:
+        >>> kernels = torch.tensor([[[0.0, 1.0, 0.0]], [[1.0, 1.0, 1.0]]])
+        >>> spectral_concentration(kernels).mul(9).round().tolist()
+        [9.0, 19.0]
+    """
+    check_weight(weight, check_finite=True)
+    exact = weight.detach().double()
+    exact = exact / exact.abs().flatten(1).amax(1).view(-1, *[1] * (weight.ndim - 1))
+    lags = kernel_autocorrelations(exact)
+    return lags.square().sum(1) / exact.flatten(1).square().sum(1).square()
 
 
 def similarity_floor(weight: Tensor, *, normalized: bool = False) -> Tensor:

@@ -29,11 +29,14 @@ class ShallowCNN(nn.Module):
         batch_norm: whether there are batch normalisations; without them each map has a bias that
             is trained, behind the pooling, where it does the same at a quarter of the cost.
         dropout: probability with which a number is set to zero after each block in training.
+        kernel_size: taps on each axis of a kernel, an odd number from 3 on; the padding grows with
+            it, so that the maps have the same size.
 
     Input ``(B, 3, 32, 32)``, output ``(B, classes)``.
 
     Raises:
-        ValueError: if ``width`` or ``classes`` is not positive, or ``dropout`` not in [0, 1).
+        ValueError: if ``width`` or ``classes`` is not positive, ``dropout`` not in [0, 1), or
+            ``kernel_size`` not odd or below 3.
 
     Example:
         >>> sum(p.numel() for p in ShallowCNN(64).parameters())
@@ -41,18 +44,27 @@ class ShallowCNN(nn.Module):
     """
 
     def __init__(
-        self, width: int, classes: int = 10, *, batch_norm: bool = True, dropout: float = 0.0
+        self,
+        width: int,
+        classes: int = 10,
+        *,
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+        kernel_size: int = 3,
     ) -> None:
         check_whole(width, "width", least=1, what="kernels")
         check_whole(classes, "classes", least=1)
         check_number(dropout, "dropout")
         if dropout >= 1:
             raise ValueError(f"dropout is {dropout}; expected a probability, 0 or more, below 1")
+        check_whole(kernel_size, "kernel_size", least=3, what="taps")
+        if not kernel_size % 2:
+            raise ValueError(f"kernel_size is {kernel_size}; expected an odd number of taps")
         super().__init__()
         channels = [3, width, width, width, width]
         self.blocks = nn.Sequential(
             *(
-                _block(before, after, batch_norm, dropout)
+                _block(before, after, kernel_size, batch_norm, dropout)
                 for before, after in zip(channels[:-1], channels[1:], strict=True)
             )
         )
@@ -66,12 +78,14 @@ class ShallowCNN(nn.Module):
 class _Conv2d(nn.Conv2d):
     """``Conv2d(3 × 3, padding 2)``, with a fast gradient of its weight on a CPU."""
 
-    def __init__(self, before: int, after: int, *, bias: bool) -> None:
-        super().__init__(before, after, kernel_size=3, padding=2, bias=bias)
+    def __init__(self, before: int, after: int, kernel_size: int, *, bias: bool) -> None:
+        padding = (kernel_size + 1) // 2
+        super().__init__(before, after, kernel_size=kernel_size, padding=padding, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         # oneDNN's fast kernels for that gradient know paddings of 0 and 1 only: six times as fast.
-        return functional.conv2d(functional.pad(x, (1, 1, 1, 1)), self.weight, self.bias, padding=1)
+        ahead = (self.kernel_size[0] - 1) // 2
+        return functional.conv2d(functional.pad(x, [ahead] * 4), self.weight, self.bias, padding=1)
 
 
 class _Bias(nn.Module):
@@ -85,8 +99,10 @@ class _Bias(nn.Module):
         return x + self.bias
 
 
-def _block(before: int, after: int, batch_norm: bool, dropout: float) -> nn.Sequential:
-    convolution = _Conv2d(before, after, bias=batch_norm)
+def _block(
+    before: int, after: int, kernel_size: int, batch_norm: bool, dropout: float
+) -> nn.Sequential:
+    convolution = _Conv2d(before, after, kernel_size, bias=batch_norm)
     if convolution.bias is not None:
         # Its gradient is zero but for rounding, and costs more than that of the weight.
         convolution.bias.requires_grad_(False)
@@ -95,7 +111,7 @@ def _block(before: int, after: int, batch_norm: bool, dropout: float) -> nn.Sequ
         *([nn.BatchNorm2d(after)] if batch_norm else []),
         # An increasing function and a maximum may change places: a quarter is left to compute.
         nn.MaxPool2d(2),
-        *([] if batch_norm else [_Bias(after, fan_in=before * 9)]),
+        *([] if batch_norm else [_Bias(after, fan_in=before * kernel_size**2)]),
         nn.LeakyReLU(SLOPE, inplace=True),
         *([nn.Dropout(dropout)] if dropout else []),
     )
@@ -109,6 +125,11 @@ def cnn1() -> ShallowCNN:
 def cnn2() -> ShallowCNN:
     """The paper's CNN2: width 128, 458,890 parameters."""
     return ShallowCNN(128)
+
+
+def wide_kernel_cnn(width: int, classes: int = 10) -> ShallowCNN:
+    """With kernels of 5 × 5 taps."""
+    return ShallowCNN(width, classes, kernel_size=5)
 
 
 def plain_cnn(width: int, classes: int = 10) -> ShallowCNN:
@@ -159,6 +180,7 @@ def resnet18_cifar(width: int = 64, classes: int = 10) -> nn.Module:
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
     "ShallowCNN": ShallowCNN,
+    "ShallowCNN-5x5": wide_kernel_cnn,
     "PlainCNN": plain_cnn,
     "KaimingCNN": kaiming_cnn,
     "ResNet18": resnet18,

@@ -35,7 +35,8 @@ from convsim.bands import (
 from convsim.checks import check_dims, check_number, check_weight, check_whole
 from convsim.layers import check_plain_weights, convolutional_layers
 
-_GABOR_TAPS = 5  # with fewer a window leaves hardly more than one
+GABOR_TAPS = 5
+"""Fewest taps on an axis: with fewer a window leaves hardly more than one."""
 _POINTS = {1: 1024, 2: 64, 3: 24}  # frequencies on each axis for a mean over all of them
 
 
@@ -151,16 +152,16 @@ def gabor_(
     """
     like = _with_norm(weight, norm)
     size = tuple(weight.shape[2:])
-    if min(size) < _GABOR_TAPS:
+    if min(size) < GABOR_TAPS:
         raise ValueError(
-            f"the kernels' size is {size}; expected {_GABOR_TAPS} taps or more on every axis: a "
+            f"the kernels' size is {size}; expected {GABOR_TAPS} taps or more on every axis: a "
             "window over fewer cuts off most of a wave; use random_bands_"
         )
     if not (math.isfinite(window) and window > 0):
         raise ValueError(f"window is {window!r}; expected a finite share of the size, above 0")
     generator = _or_default(generator)
     frequencies = draw_frequencies(len(like), len(size), generator=generator, between=between)
-    ones = torch.ones(like.shape, dtype=torch.float64)  # norms come last: the window takes some
+    ones = torch.ones(like.shape, dtype=torch.float64)
     waves = band_kernels(ones, frequencies, generator=generator)
     positions = positions_of_taps(weight.shape[2:])
     taps = torch.tensor(size, dtype=torch.float64)[:, None]
@@ -252,9 +253,8 @@ def expected_similarity(
     check_between(between)
     if kernels is not None:
         check_whole(kernels, "kernels", least=2)
-    middles = (torch.arange(_POINTS[dims], dtype=torch.float64) + 0.5) / _POINTS[dims]
-    axes = [2 * math.pi * middles - math.pi] * dims
-    cube = torch.stack(torch.meshgrid(*axes, indexing="ij")).flatten(1).T
+    points = _POINTS[dims]
+    cube = (2 * positions_of_taps(torch.Size([points] * dims)).T + 1 - points) * math.pi / points
     reach = torch.tensor(kernel_size, dtype=torch.float64)[:, None]
     lags = positions_of_taps(torch.Size(2 * taps - 1 for taps in kernel_size)) - (reach - 1)
     pairs = (reach - lags.abs()).prod(dim=0)  # of taps, for each lag
@@ -292,9 +292,9 @@ def _with_norm(weight: Tensor, norm: float | None) -> Tensor:
 
 
 def _or_default(generator: torch.Generator | None) -> torch.Generator:
-    return generator if generator is not None else torch.default_generator
+    return generator or torch.default_generator
 
 
+@torch.no_grad()
 def _put(weight: Tensor, kernels: Tensor) -> Tensor:
-    with torch.no_grad():
-        return weight.copy_(kernels)
+    return weight.copy_(kernels)

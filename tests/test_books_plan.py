@@ -51,6 +51,7 @@ RUNS = [
 ]
 THREE = ("baseline", "init", "scale")
 HELD = ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band")
+RIVALS = "baseline scale-free orthogonal delta-orthogonal kaiming-uniform"
 UNIT = ("unit-variance", "init-unit-variance", "scale-free-unit-variance", "init", "scale")
 
 
@@ -82,10 +83,26 @@ def deeper() -> dict[str, list[TrainingSettings]]:
         "Without batch normalisation?": both(HELD, model="PlainCNN", learning_rate=0.1),
         "And with weights that keep the variance?": both(HELD, model="KaimingCNN"),
         "Or that are made to?": both(UNIT, model="PlainCNN"),
+        "Width, spread or place of the frequencies?": both(["baseline", *factorial()], epochs=10),
+        "Which layer gains from bands?": both(
+            [f"random-bands-{part}" for part in ("first", "later", "last")], epochs=10
+        ),
+        "And each start at its own learning rate?": [
+            run(f"{name}-own-rate", seed=seed) for seed in range(3) for name in RIVALS.split()
+        ],
+        "Do bands help where images are few?": [
+            run(name, seed=seed, images=5000, epochs=60)
+            for seed in range(3)
+            for name in ("baseline", "random-bands", "scale-free")
+        ],
+        "Or where kernels are larger?": both(
+            ("baseline", "random-bands", "gabor"), model="ShallowCNN-5x5", epochs=10
+        ),
         "ResNet-18: the cells that decide, on 10,000 images": [
             *figure_4(cells, **part),
             *figure_5((10, 60, 200), range(1), **part),
         ],
+        "And in ResNet-18?": [run("random-bands", batch_size=128, iterations=200, **part)],
         "ResNet-18: Figures 4 and 5, for a GPU": [
             *figure_4(every, **whole),
             *figure_5((10, *range(20, 201, 20)), range(3), **whole),
@@ -94,6 +111,16 @@ def deeper() -> dict[str, list[TrainingSettings]]:
             run(start, seed=seed, **cifar) for seed in range(3) for start in THREE
         ],
     }
+
+
+def factorial() -> list[str]:
+    names = [
+        f"{spread}-{width}band{'s' * (spread != 'same')}{part}"
+        for part in ("", "-low", "-high")
+        for width in ("", "wide-")
+        for spread in ("same", "random", "even")
+    ]
+    return [*names, "noise", "noise-low", "noise-high", "channel-bands"]
 
 
 def run(condition: str, **settings: Any) -> TrainingSettings:

@@ -13,12 +13,12 @@ from typer.testing import CliRunner
 
 from convsim.__main__ import app
 from convsim.experiments import pairs, plan, runner
-from convsim.experiments.conditions import PENALISED
+from convsim.experiments.conditions import OWN_RATE, PENALISED
 from convsim.experiments.record import read_record, read_records
 from convsim.experiments.runner import Machine, Task
 
 PLANNED = len(plan.planned())
-SEARCHES = 4 + len(PENALISED)  # decov, weight decay, learning rates of SGD and of momentum
+SEARCHES = 4 + len(PENALISED) + len(OWN_RATE)  # decov, decay, rates of SGD and of momentum
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,12 @@ from convsim.experiments.conditions import (
     DEEPER,
     INPUT,
     KERNELS,
+    OWN_RATE,
     PENALISED,
     SHRUNK,
 )
 from convsim.experiments.contrasts import CONTRASTS, INPUT_CONTRASTS
+from convsim.experiments.spectra import SPECTRA
 from convsim.models import ShallowCNN
 from convsim.training import minimize_similarity
 from tests.small_sweeps import TEST, TRAIN, layer_weights
@@ -139,7 +141,7 @@ def test_balanced_bands_come_closer_to_the_defaults_mean_spectrum() -> None:
 
 def test_the_conditions_on_kernels_are_those_of_the_plan() -> None:
     assert tuple(KERNELS) == plan.EVERY
-    groups = (KERNELS, INPUT, SHRUNK, PENALISED, DEEPER)
+    groups = (KERNELS, INPUT, SHRUNK, PENALISED, DEEPER, SPECTRA, OWN_RATE)
     assert list(CONDITIONS) == [name for group in groups for name in group]
     assert len(CONDITIONS) == sum(map(len, groups))  # no name twice
     for contrasts, names in ((CONTRASTS, KERNELS), (INPUT_CONTRASTS, CONDITIONS)):
@@ -175,7 +177,8 @@ def test_each_condition_trains_as_it_says(condition: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(preparations, "TRIALS", 0)
     with pytest.raises(KeyboardInterrupt):
         measure(TrainingSettings(condition, width=4, iterations=1), TRAIN, TEST, choice=0.25)
-    assert given["lr"] == (0.25 if condition in ("learning-rate", "random-bands-rate") else 0.01)
+    tuned = condition in ("learning-rate", "random-bands-rate", *OWN_RATE)
+    assert given["lr"] == (0.25 if tuned else 0.01)
     assert given.get("weight_decay", 0.0) == (0.25 if condition == "decay" else 0.0)
     decorrelated = condition in ("decov", "decov-scale")
     assert given.get("decorrelation", 0.0) == (0.25 if decorrelated else 0.0)

@@ -164,7 +164,7 @@ def test_every_model_can_be_built(name: str) -> None:
 
 
 def test_an_unknown_model_is_refused() -> None:
-    said = "'LeNet' is no model; expected one of ShallowCNN, PlainCNN, KaimingCNN, ResNet18, "
+    said = "'LeNet' is no model; expected one of ShallowCNN, ShallowCNN-5x5, PlainCNN, "
     with pytest.raises(ValueError, match=f"^{re.escape(said)}"):
         build("LeNet", 64)
 

@@ -12,7 +12,13 @@ from scipy.optimize import minimize
 from scipy.signal import correlate
 
 from convsim import convolutional_similarity
-from convsim.floor import floor_share, sharpest_kernel, similarity_floor, spectral_peak
+from convsim.floor import (
+    floor_share,
+    sharpest_kernel,
+    similarity_floor,
+    spectral_concentration,
+    spectral_peak,
+)
 
 
 def sharpness(kernel: np.ndarray) -> float:
@@ -49,6 +55,27 @@ def test_scipy_finds_the_same_maximum_with_any_number_of_channels(shape: tuple[i
         for _ in range(12)
     ]
     assert max(ends) == pytest.approx(spectral_peak(shape[1:]), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 5), (4, 3, 3, 4), (3, 2, 2, 3, 2)])
+def test_concentration_is_the_mean_square_of_a_spectrum_of_mean_1(shape: tuple[int, ...]) -> None:
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight[1] *= 1e-60  # its fourth power would be lost
+    axes = tuple(range(2, len(shape)))
+    transform = np.fft.fftn(weight.numpy(), s=[16] * len(axes), axes=axes)
+    power = (np.abs(transform) ** 2).sum(axis=1).reshape(shape[0], -1)
+    expected = (power**2).mean(axis=1) / power.mean(axis=1) ** 2
+    np.testing.assert_allclose(spectral_concentration(weight), expected, rtol=1e-9)
+    assert (expected > 1.05).all() and (expected <= spectral_peak(shape[2:])).all()
+
+
+def test_concentration_at_its_ends_and_of_nothing() -> None:
+    sharpest = sharpest_kernel([3, 3])[None, None]
+    flat = torch.zeros(1, 1, 3, 3, dtype=torch.float64)
+    flat[..., 1, 1] = -2
+    found = spectral_concentration(torch.cat([sharpest, flat, torch.zeros_like(flat)]))
+    assert found[:2].tolist() == pytest.approx([spectral_peak([3, 3]), 1])
+    assert found[2].isnan()
 
 
 def test_the_bounds_hold_whatever_the_norms() -> None:

@@ -98,3 +98,33 @@ def test_parameters_are_counted_as_in_the_paper(make: type[ShallowCNN], count: i
 def test_settings_out_of_range(options: dict[str, float], text: str) -> None:
     with pytest.raises(ValueError, match=text):
         ShallowCNN(**options)  # type: ignore[arg-type]
+
+
+def test_larger_kernels_leave_the_maps_as_large() -> None:
+    torch.manual_seed(0)
+    model = ShallowCNN(4, kernel_size=5).double()
+    padded = [
+        nn.Sequential(
+            nn.Conv2d(block[0].in_channels, 4, 5, padding=3),
+            *list(block)[1:],  # type: ignore
+        ).double()
+        for block in model.blocks
+    ]
+    for ours, theirs in zip(model.blocks, padded, strict=True):
+        theirs[0].load_state_dict(ours[0].state_dict())  # type: ignore[index]
+    plain = nn.Sequential(*padded, nn.Flatten(), model.classifier)
+    torch.testing.assert_close(model(BATCH), plain(BATCH), rtol=1e-12, atol=1e-12)
+    sizes = [parameter.shape for parameter in ShallowCNN(4).classifier.parameters()]
+    assert [parameter.shape for parameter in model.classifier.parameters()] == sizes
+
+
+@pytest.mark.parametrize(
+    ("taps", "message"),
+    [
+        (1, "kernel_size is 1; expected a whole number of taps, 3 or more"),
+        (4, "kernel_size is 4; expected an odd number of taps"),
+    ],
+)
+def test_kernels_that_it_cannot_have(taps: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ShallowCNN(4, kernel_size=taps)

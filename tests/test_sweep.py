@@ -19,7 +19,7 @@ from convsim.experiments import (
     runner,
 )
 from convsim.experiments.cifar10 import TrainingSettings, measure
-from convsim.experiments.conditions import CONDITIONS, PENALISED
+from convsim.experiments.conditions import CONDITIONS, OWN_RATE, PENALISED
 from convsim.experiments.record import read_records, record_path
 from convsim.experiments.runner import with_needs
 from convsim.experiments.sweep import CHOICE, TRAINING
@@ -96,7 +96,8 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
     searches = {
         choice.settings["run"]["condition"]: choice for choice in read_records(CHOICE.name, swept)
     }
-    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == 3 + len(PENALISED)
+    count = 3 + len(PENALISED) + len(OWN_RATE)
+    assert len(list(swept.glob(f"{CHOICE.name}-*.json"))) == len(searches) == count
     assert {search.settings["run"]["seed"] for search in searches.values()} == {0}
     rate = {"lr": searches["learning-rate"].metrics["choice"]}
     strength = {"decorrelation": searches["decov"].metrics["choice"]}
@@ -105,6 +106,7 @@ def test_a_search_serves_all_seeds_and_conditions_that_want_its_number(swept: Pa
         **{"learning-rate": rate, "random-bands-rate": rate},
         **{"decov": strength, "decov-scale": strength},
         **{name: {"strength": searches[name].metrics["choice"]} for name in PENALISED},
+        **{name: {"lr": searches[name].metrics["choice"]} for name in OWN_RATE},
     }
     for seed in (0, 1):
         for condition, record in by_condition(swept, seed).items():

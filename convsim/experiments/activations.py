@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convsim.data import Images, spread
 from convsim.feature_maps import MapCosines, feature_map_cosines
+from convsim.floor import spectral_concentration
 from convsim.layers import convolutional_layers
 from convsim.neighborhoods.summary import Neighborhoods, measure_neighborhoods
 from convsim.training.history import measure_layers
@@ -26,7 +27,8 @@ class LayerState(TypedDict):
     """One layer's feature maps and kernels.
 
     The first four are those of ``convsim.feature_maps.MapCosines``; ``normalized`` is the
-    normalised similarity of the kernels; ``overlap`` are the neighbourhoods behind the
+    normalised similarity of the kernels, ``concentration`` how narrow in frequency they are in the
+    mean, which older records do not say; ``overlap`` are the neighbourhoods behind the
     non-linearity, None if they were not asked for.
     """
 
@@ -35,6 +37,7 @@ class LayerState(TypedDict):
     correlation: float | None
     dead: int | None
     normalized: float
+    concentration: float | None
     overlap: Neighborhoods | None
 
 
@@ -50,7 +53,9 @@ def layer_states(
         queries: how many neighbourhoods are compared, of those of ``NEIGHBORS_OF`` images.
     """
     found = map_cosines(model, test, pictures)
-    kernels = measure_layers(convolutional_layers(model))["normalized"]
+    layers = convolutional_layers(model)
+    kernels = measure_layers(layers)["normalized"]
+    narrow = {name: spectral_concentration(layer.weight).nanmean() for name, layer in layers}
     overlaps: dict[str, Neighborhoods] = {}
     if queries:
         outputs = layer_activations(model, test, NEIGHBORS_OF)
@@ -66,6 +71,7 @@ def layer_states(
             "correlation": maps.correlation,
             "dead": maps.dead,
             "normalized": kernels[name],
+            "concentration": narrow[name].item() if narrow[name].isfinite() else None,
             "overlap": overlaps.get(name),
         }
         for name, maps in found.items()

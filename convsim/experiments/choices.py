@@ -16,6 +16,7 @@ from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, measu
 
 LEARNING_RATES, SHORT = (0.01, 0.03, 0.1, 0.3, 1.0), 10  # epochs
 STRENGTHS, SHORTER = (0.1, 1.0, 10.0), 5
+OWN_RATES = (0.03, 0.1, 0.3, 1.0)  # of starts that are compared each at its best
 WEIGHTS = (1e-3, 1e-2, 1e-1, 1.0)  # of penalties on the kernels
 NORM_TOLERANCE, ATTEMPTS = 0.02, 8  # of the search for a weight decay
 
@@ -28,6 +29,7 @@ def grid(option: str) -> tuple[tuple[float, ...], int]:
     """
     return {
         "lr": (LEARNING_RATES, SHORT),
+        "own_lr": (OWN_RATES, SHORTER),
         "decorrelation": (STRENGTHS, SHORTER),
         "strength": (WEIGHTS, SHORTER),
     }[option]

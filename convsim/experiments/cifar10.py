@@ -27,6 +27,8 @@ from convsim.training.deconvolution import folded
 from convsim.training.history import Epoch, Epochs, by_epoch
 from convsim.training.optimizers import OPTIMIZERS
 
+OPTIONS: dict[str | None, str] = {"own_lr": "lr"}
+"""The option of ``fit`` that a condition's choice is, where it has another name."""
 TESTED = 100
 """Images for the accuracy of an epoch that is only tried, and for which nobody asks."""
 
@@ -182,7 +184,8 @@ def measure(
     device, classes = train.pixels.device, len(train.classes)
     model, seconds = initialise(settings, device, classes=classes, train=train, stop=stop)
     before = layer_states(folded(model), test, settings.pictures, settings.queries)
-    chosen: dict[str, Any] = {condition.chosen: choice} if condition.chosen else {}
+    option = OPTIONS.get(condition.chosen, condition.chosen)
+    chosen: dict[str, Any] = {option: choice} if option else {}
     history = _fit(
         model,
         train,

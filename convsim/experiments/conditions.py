@@ -6,39 +6,11 @@ the controls take scale and similarity apart.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from convsim.experiments import preparations
-from convsim.experiments.preparations import Preparation
-
-
-@dataclass(frozen=True)
-class Condition:
-    """What a training starts from, what is done in it, and how it is drawn.
-
-    Attributes:
-        words: the condition, for a reader.
-        color: number of its colour in ``convsim.figures.COLORS``; related ones share one.
-        dash: its line, as Plotly writes it; no two that are drawn together share one, for readers
-            who see no colours.
-        prepare: what is done to PyTorch's default initialisation, in this order.
-        regularised: Algorithm 2, with the run's ``beta``.
-        chosen: the option of :func:`convsim.training.fit` that a search decides: a key of
-            ``convsim.experiments.sweep.SEARCHES``, or None.
-        options: further options of :func:`convsim.training.fit`.
-        kept: the trained network of seed 0 is kept beside its record.
-    """
-
-    words: str
-    color: int
-    dash: str
-    prepare: tuple[Preparation, ...] = ()
-    regularised: bool = False
-    chosen: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    kept: bool = False
-
+from convsim.experiments import drawn_kernels, preparations
+from convsim.experiments.condition import Condition
+from convsim.experiments.spectra import CELLS, FINALISTS, OTHER_STARTS, SPECTRA
 
 KERNELS = {
     "baseline": Condition("PyTorch's default initialisation", 0, "solid", kept=True),
@@ -91,31 +63,31 @@ KERNELS = {
         "every kernel a random frequency of its own, norms of the default",
         color=4,
         dash="20px,3px",
-        prepare=(preparations.random_bands,),
+        prepare=(drawn_kernels.bands("random"),),
     ),
     "same-band": Condition(
         "one random frequency for all kernels of a layer, norms of the default",
         color=5,
         dash="3px,3px",
-        prepare=(preparations.one_band,),
+        prepare=(drawn_kernels.bands("same"),),
     ),
     "balanced-bands": Condition(
         "random-bands, moved until the layer's mean spectrum is that of the default",
         color=4,
         dash="14px,3px,3px,3px",
-        prepare=(preparations.balance_bands,),
+        prepare=(drawn_kernels.balance_bands,),
     ),
     "random-bands-scale": Condition(
         "random-bands, each layer shrunk as in scale",
         color=1,
         dash="3px,6px",
-        prepare=(preparations.random_bands, preparations.shrink),
+        prepare=(drawn_kernels.bands("random"), preparations.shrink),
     ),
     "random-bands-rate": Condition(
         "random-bands, at the learning rate of learning-rate",
         color=0,
         dash="7px,7px",
-        prepare=(preparations.random_bands,),
+        prepare=(drawn_kernels.bands("random"),),
         chosen="lr",
     ),
 }
@@ -269,5 +241,14 @@ DEEPER = {
 }
 """What else trains with other optimisers, and without batch normalisation."""
 
-CONDITIONS = KERNELS | INPUT | SHRUNK | PENALISED | DEEPER
+_RIVALS = {name: KERNELS[name] for name in ("baseline", "scale-free")} | OTHER_STARTS
+OWN_RATE = {
+    f"{name}-own-rate": replace(
+        start, words=f"{start.words}, best of several learning rates", chosen="own_lr", kept=False
+    )
+    for name, start in ({name: CELLS[name] for name in FINALISTS} | _RIVALS).items()
+}
+"""Starts that are compared each at the learning rate that suits it."""
+
+CONDITIONS = KERNELS | INPUT | SHRUNK | PENALISED | DEEPER | SPECTRA | OWN_RATE
 """All conditions."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from convsim.experiments.cifar10 import TrainingSettings
-from convsim.experiments.conditions import CONDITIONS, PENALISED, SHRUNK
+from convsim.experiments.conditions import CONDITIONS, OWN_RATE, PENALISED, SHRUNK
 from convsim.experiments.forgetting import OTHERS, STARTS
+from convsim.experiments.spectra import FACTORIAL, OF_LAYERS
 
 CNN1, CNN2, WIDEST = 64, 128, 512
 WIDTHS, SEEDS, EPOCHS = (CNN1, CNN2, WIDEST), 5, 100
@@ -31,6 +32,9 @@ RATES = (0.005, 0.01, 0.02)
 HELD = ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band")
 UNIT = ("unit-variance", "init-unit-variance", "scale-free-unit-variance")
 """What is asked where scale is no learning rate: at held norms, and at one variance of the maps."""
+FACTORIAL_EPOCHS = 10
+FEW, FEW_EPOCHS = 5_000, 60  # training images, and epochs on them
+NARROW = ("baseline", "random-bands", "scale-free")
 BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
 
 
@@ -130,6 +134,24 @@ BOOK = (
     _special("Without batch normalisation?", HELD, range(2), model="PlainCNN", learning_rate=0.1),
     _special("And with weights that keep the variance?", HELD, range(2), model="KaimingCNN"),
     _special("Or that are made to?", (*UNIT, "init", "scale"), range(2), model="PlainCNN"),
+    _special(
+        "Width, spread or place of the frequencies?",
+        ("baseline", *FACTORIAL),
+        range(2),
+        epochs=FACTORIAL_EPOCHS,
+    ),
+    _special("Which layer gains from bands?", tuple(OF_LAYERS), range(2), epochs=FACTORIAL_EPOCHS),
+    _special("And each start at its own learning rate?", tuple(OWN_RATE), range(3)),
+    _special(
+        "Do bands help where images are few?", NARROW, range(3), images=FEW, epochs=FEW_EPOCHS
+    ),
+    _special(
+        "Or where kernels are larger?",
+        ("baseline", "random-bands", "gabor"),
+        range(2),
+        model="ShallowCNN-5x5",
+        epochs=FACTORIAL_EPOCHS,
+    ),
     _of_resnet(
         "ResNet-18: the cells that decide, on 10,000 images",
         rates=(0.001, 0.01),
@@ -138,6 +160,16 @@ BOOK = (
         seeds=1,
         images=10_000,
         epochs=10,
+    ),
+    _special(
+        "And in ResNet-18?",
+        ("random-bands",),
+        range(1),
+        model="ResNet18",
+        batch_size=128,
+        images=10_000,
+        epochs=10,
+        iterations=200,
     ),
     _group("Does Algorithm 1 help, and is it its scale?", ("baseline", "init", "scale"), range(3)),
     _group("Does Algorithm 2 help?", ("regularise",), range(3)),

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from convsim.balance import balanced_bands
-from convsim.bands import band_kernels, draw_frequencies
 from convsim.layers import convolutional_layers
 from convsim.patches import expected_gram, orthogonal_maps, patch_autocorrelation
 from convsim.training import minimize_similarity
@@ -79,28 +77,10 @@ def shrink(model: nn.Module, start: Start) -> None:
     """Multiply each layer by the factor by which Algorithm 1 shrinks that of the default."""
     descended = deepcopy(start.default)
     algorithm_1(descended, start)
-    triples = zip(_weights(model), _weights(start.default), _weights(descended), strict=True)
+    triples = zip(weights(model), weights(start.default), weights(descended), strict=True)
     with torch.no_grad():
         for weight, long, short in triples:
             weight.mul_(short.norm() / long.norm())
-
-
-def random_bands(model: nn.Module, start: Start) -> None:
-    """Give every kernel a random frequency of its own, at the norm that it has."""
-    _draw_bands(model, start, one_band=False)
-
-
-def one_band(model: nn.Module, start: Start) -> None:
-    """Give all kernels of a layer one random frequency."""
-    _draw_bands(model, start, one_band=True)
-
-
-def balance_bands(model: nn.Module, start: Start) -> None:
-    """Give every kernel a frequency, such that the layer's mean spectrum stays as it is."""
-    generator = torch.Generator().manual_seed(start.seed)
-    with torch.no_grad():
-        for weight in _weights(model):
-            weight.copy_(balanced_bands(weight, generator=generator))
 
 
 def orthogonal_kernels(model: nn.Module, start: Start) -> None:
@@ -109,7 +89,7 @@ def orthogonal_kernels(model: nn.Module, start: Start) -> None:
     More kernels than taps become a tight frame.
     """
     with torch.no_grad():
-        for weight in _weights(model):
+        for weight in weights(model):
             weight.copy_(orthogonal_maps(weight, torch.eye(weight[0].numel())))
 
 
@@ -243,20 +223,11 @@ def matched_rate(model: nn.Module, start: Start) -> None:
         tried = deepcopy(model)
         start.try_epoch(tried)
         with torch.no_grad():
-            for weight, long in zip(_weights(model), _weights(tried), strict=True):
+            for weight, long in zip(weights(model), weights(tried), strict=True):
                 before, after = weight.norm().item(), long.norm().item()
                 weight.mul_(norm_before(start.optimizer, wanted, before, after) / before)
 
 
-def _draw_bands(model: nn.Module, start: Start, *, one_band: bool) -> None:
-    # A stream of its own: the seed's other draws are those of the default.
-    generator = torch.Generator().manual_seed(start.seed)
-    with torch.no_grad():
-        for weight in _weights(model):
-            count = 1 if one_band else len(weight)
-            frequencies = draw_frequencies(count, weight.ndim - 2, generator=generator)
-            weight.copy_(band_kernels(weight, frequencies, generator=generator))
-
-
-def _weights(model: nn.Module) -> Sequence[Tensor]:
+def weights(model: nn.Module) -> Sequence[Tensor]:
+    """The weights of a network's convolutions, which can be changed in place."""
     return [layer.weight.detach() for _, layer in convolutional_layers(model)]
