@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from convsim.experiments import (
+    beginnings,
     descent,
     forgetting,
     inputs,
@@ -48,6 +49,10 @@ ON_IMAGES: dict[str, tuple[str, Callable[[Path, str | None], list[Task]]]] = {
     "forgetting": (
         "The first epoch step by step: how weights grow and turn under several optimisers.",
         lambda results, data: forgetting.tasks(forgetting.plan(results, data=data)),
+    ),
+    "beginnings": (
+        "Networks before their training: kernels, maps and first gradients of every start.",
+        lambda results, data: beginnings.tasks(beginnings.plan(results, data=data)),
     ),
     "penalties": (
         "Every penalty in every layer of CNN1, norms held: kernels and maps before and after.",
