@@ -27,8 +27,9 @@ def balanced_bands(like: Tensor, *, generator: torch.Generator, flat: bool = Fal
     .. math:: \sum_i A_i(\omega_i) = \sum_i A_i^{like}, \qquad A_i = \sum_c K_i[c] \star K_i[c]
 
     Equal sums of autocorrelations are equal mean spectra, at every frequency. Frequencies,
-    amplitudes and phases are drawn as by :func:`draw_frequencies`, then :func:`band_kernels`,
-    with the same generator; then the frequencies alone are moved, by least squares over all lags.
+    amplitudes and phases are drawn as by :func:`convsim.bands.draw_frequencies`, then
+    :func:`convsim.bands.band_kernels`, with the same generator; then the frequencies alone are
+    moved, by least squares over all lags.
 
     The equations are one for each lag but 0, with n and -n counted once: 12 for 3 x 3 taps. The
     unknowns are ``S * dims``. With many kernels of similar norms the equations are solved to

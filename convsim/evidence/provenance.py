@@ -29,6 +29,7 @@ EXPERIMENTS = {
     "inputpatches": "Kernels on the patches of CIFAR-10 (the input)",
     "inputsteps": "Feature maps in the first steps of training (the input)",
     "forgetting": "The first epoch step by step, under several optimisers (deeper)",
+    "beginnings": "Networks before their training (starts)",
     "penalties": "Every penalty in every layer of CNN1, norms held (relatives)",
     "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
     "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",

@@ -38,13 +38,15 @@ function differences(x) {
 /** @param {ArrayLike<number>[]} rows */
 const gramOf = (rows) => rows.map((a) => rows.map((b) => dot(a, b)));
 
-/** The cosines of rows, and the mean size of those of different ones.
+/** The cosines of rows; of those of different ones the mean size, and the mean.
  * @param {ArrayLike<number>[]} rows */
 function cosinesOf(rows) {
   const gram = gramOf(rows);
   const cosines = gram.map((r, i) => r.map((v, j) => v / Math.sqrt(gram[i][i]) / Math.sqrt(gram[j][j])));
-  const away = cosines.flatMap((r, i) => r.filter((_, j) => i !== j).map(Math.abs));
-  return { cosines, mean: away.reduce((sum, v) => sum + v, 0) / away.length };
+  const away = cosines.flatMap((r, i) => r.filter((_, j) => i !== j));
+  /** @param {number[]} values */
+  const meanOf = (values) => values.reduce((sum, v) => sum + v, 0) / values.length;
+  return { cosines, mean: meanOf(away.map(Math.abs)), signed: meanOf(away) };
 }
 
 /** X, what the taps see of it, R and its eigenvalues.
