@@ -1,5 +1,6 @@
 // Draws the book's stored Plotly figures: in the page's colours, at the page's width, and only
-// when one comes near the view, because plotly.min.js is large.
+// when one comes near the view, because plotly.min.js is large. Under a finger a figure in the text
+// holds still, so that the page scrolls; a button opens it over the whole screen, to be explored.
 (() => {
   const figures = new Map(); // div -> stored figure
   const script = document.currentScript.src;
@@ -8,6 +9,8 @@
     responsive: true,
     modeBarButtonsToRemove: ["sendDataToCloud", "select2d", "lasso2d", "autoScale2d"],
   };
+  const still = { ...settings, displayModeBar: false };
+  const finger = matchMedia("(pointer: coarse)");
   let loading = null;
 
   function loadPlotly() {
@@ -47,15 +50,48 @@
     return layout;
   }
 
-  async function draw(div) {
-    const stored = figures.get(div);
+  async function plot(div, stored, held) {
     const Plotly = await loadPlotly();
-    const narrow = div.clientWidth < 520;
+    const layout = themed(stored, div.clientWidth < 520);
+    if (held) {
+      layout.dragmode = false;
+      layout.legend = { ...layout.legend, itemclick: false, itemdoubleclick: false };
+    }
     // Plotly writes into what it is given: hand it copies.
-    await Plotly.react(div, structuredClone(stored.data), themed(stored, narrow), settings);
+    await Plotly.react(div, structuredClone(stored.data), layout, held ? still : settings);
     // The figure's name says what it shows; its axis numbers, read one by one, say nothing.
     for (const svg of div.querySelectorAll("svg.main-svg")) svg.setAttribute("aria-hidden", "true");
+  }
+
+  async function draw(div) {
+    div.classList.toggle("convsim-still", finger.matches);
+    await plot(div, figures.get(div), finger.matches);
     div.dataset.drawn = document.documentElement.dataset.theme;
+  }
+
+  function element(tag, attributes, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children);
+    return node;
+  }
+
+  // A modal dialog takes the focus, keeps it, and closes with Escape.
+  function enlarge(div) {
+    const picture = element("div", { class: "convsim-enlarged-plot", role: "img" });
+    picture.setAttribute("aria-label", div.getAttribute("aria-label") ?? "Figure");
+    const close = element("button", { type: "button", class: "convsim-figure-button" }, "Close");
+    const dialog = element("dialog", { class: "convsim-enlarged", "aria-label": "Enlarged figure" }, close, picture);
+    const stored = structuredClone(figures.get(div));
+    delete stored.layout.height;
+    close.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => {
+      window.Plotly.purge(picture);
+      dialog.remove();
+    });
+    document.body.append(dialog);
+    dialog.showModal();
+    plot(picture, stored, false);
   }
 
   const near = new IntersectionObserver(
@@ -71,6 +107,9 @@
 
   for (const div of document.querySelectorAll(".convsim-plotly")) {
     figures.set(div, JSON.parse(div.nextElementSibling.textContent));
+    const button = element("button", { type: "button", class: "convsim-figure-button convsim-enlarge" }, "Enlarge the figure");
+    button.addEventListener("click", () => enlarge(div));
+    div.nextElementSibling.after(button);
     near.observe(div);
   }
 

@@ -56,8 +56,15 @@ function numberInput(attributes, oninput) {
 
 /** @param {Attributes} attributes @param {(value: number) => void} oninput */
 function slider(attributes, oninput) {
+  let before = "";
   const input = h("input", { type: "range", class: "convsim-range", step: 1, ...attributes,
-    oninput: () => oninput(Number(input.value)) });
+    oninput: () => oninput(Number(input.value)),
+    onpointerdown: () => { before = input.value; },
+    onpointercancel: () => { // a finger on the thumb that went on to scroll the page
+      if (input.value === before) return;
+      input.value = before;
+      oninput(Number(before));
+    } });
   return input;
 }
 
