@@ -18,7 +18,7 @@ def telephone(browser: Browser) -> tuple[BrowserContext, Page]:
     return context, page
 
 
-def swipe(page: Page, x: float, y: float, by: float = -SWIPE) -> float:
+def swipe(page: Page, x: float, y: float, by: float = -SWIPE, *, across: float = 0) -> float:
     """Draw a finger over the screen, and return how far the page has moved."""
     session = page.context.new_cdp_session(page)
     before: float = page.evaluate("scrollY")
@@ -27,11 +27,25 @@ def swipe(page: Page, x: float, y: float, by: float = -SWIPE) -> float:
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
 
     touch("touchStart", {"x": x, "y": y})
-    for step in range(1, 9):
-        touch("touchMove", {"x": x, "y": y + by * step / 8})
-        page.wait_for_timeout(10)
+    for part in (0.15, 0.3, 0.5, 0.7, 0.85, 1, 1, 1):  # it comes to rest: nothing flies on
+        touch("touchMove", {"x": x + across * part, "y": y + by * part})
+        page.wait_for_timeout(15)
     touch("touchEnd")
-    page.wait_for_timeout(30)  # a fling that begins now only adds to it
     session.detach()
-    moved: float = page.evaluate("scrollY") - before
+    moved: float = settled(page) - before
     return moved
+
+
+def settled(page: Page) -> float:
+    """Where the page is once it has stopped."""
+    found: float = page.evaluate(
+        """async () => {
+          let last = NaN;
+          for (let still = 0; still < 2; last = scrollY) {
+            await new Promise(requestAnimationFrame);
+            still = scrollY === last ? still + 1 : 0;
+          }
+          return scrollY;
+        }"""
+    )
+    return found

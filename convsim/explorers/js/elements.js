@@ -54,16 +54,35 @@ function numberInput(attributes, oninput) {
   return input;
 }
 
-/** @param {Attributes} attributes @param {(value: number) => void} oninput */
+/** A range input. What a finger on its thumb wants is known once it moves: sideways, or on with the
+ * page, which takes it over (pointercancel); until then no number moves.
+ * @param {Attributes} attributes @param {(value: number) => void} oninput */
 function slider(attributes, oninput) {
-  let before = "";
+  let before = "", start = NaN, scrolling = false; // start: where a finger is that may yet scroll
+  function decide() {
+    if (Number.isNaN(start)) return;
+    start = NaN;
+    if (input.value !== before) oninput(Number(input.value));
+  }
   const input = h("input", { type: "range", class: "convsim-range", step: 1, ...attributes,
-    oninput: () => oninput(Number(input.value)),
-    onpointerdown: () => { before = input.value; },
-    onpointercancel: () => { // a finger on the thumb that went on to scroll the page
-      if (input.value === before) return;
+    oninput: () => {
+      if (scrolling) input.value = before; // it may come after the end of the touch
+      else if (Number.isNaN(start)) oninput(Number(input.value));
+    },
+    onpointerdown: (/** @type {PointerEvent} */ { pointerType, clientX }) => {
+      scrolling = false;
+      before = input.value;
+      start = pointerType === "touch" ? clientX : NaN;
+    },
+    onpointermove: (/** @type {PointerEvent} */ { clientX }) => {
+      if (Math.abs(clientX - start) > 6) decide();
+    },
+    onpointerup: decide,
+    onkeydown: () => { scrolling = false; },
+    onpointercancel: () => {
+      start = NaN;
+      scrolling = true;
       input.value = before;
-      oninput(Number(before));
     } });
   return input;
 }
