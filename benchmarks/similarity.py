@@ -159,12 +159,13 @@ def growth(
     The cost of a call, taken from a layer too small to need any arithmetic, is subtracted first.
     """
 
-    def median(s: int, c: int) -> float:
+    def times(s: int, c: int) -> list[float]:
         step = forward_backward(loss, random_weight(s, c, 3, device))
-        return 1e3 * statistics.median(seconds(step, device))
+        return [1e3 * each for each in seconds(step, device)]
 
-    call = median(4, 4)
-    medians = [median(*((size, OTHER) if axis == "S" else (OTHER, size))) for size in sizes]
+    call = min(times(4, 4))  # the least: what a call costs at any rate
+    shapes = [(size, OTHER) if axis == "S" else (OTHER, size) for size in sizes]
+    medians = [statistics.median(times(*shape)) for shape in shapes]
     slope = np.polyfit(np.log(sizes), np.log(np.array(medians) - call), 1)[0]
     return {"sizes": list(sizes), "median_ms": medians, "call_ms": call, "exponent": float(slope)}
 
