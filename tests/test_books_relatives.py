@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from statistics import fmean
 
 import pytest
 
-from convsim.evidence import penalty_tables
+from convsim.evidence import penalised, penalty_tables
+from convsim.evidence.statistics import best_test, last_training, paired_differences
+from convsim.evidence.training_tables import runs_of
+from convsim.experiments.choices import WEIGHTS
+from convsim.experiments.conditions import PENALISED
 from convsim.experiments.penalties import NAMES, NONE
 from convsim.experiments.record import read_records
+from convsim.training.history import Epochs
 
 BANSAL = ("soft orthogonality", "mutual coherence", "SRIP")
 
@@ -97,6 +104,53 @@ def test_convolutional_similarity_with_norms_held_moves_everything() -> None:
     assert left("L_CS", "L_CS") == pytest.approx(0.96, abs=0.005)
     assert all(5 < left(name, "OrthoReg") < 6.5 for name in OURS)
     assert all(2.8 < left(name, "OCNN") < 3.5 for name in OURS)
+
+
+def accuracies(penalty: str) -> list[float]:
+    """Held-out accuracy in the search, from the weakest strength to the strongest."""
+    tried = penalised.searches()[penalty].metrics["tried"]
+    return [row["accuracy"] for row in sorted(tried, key=lambda row: row["strength"])]
+
+
+def test_stronger_penalties_slow_the_training_where_they_pull_at_every_kernel() -> None:
+    found = {name: accuracies(name) for name in PENALISED}
+    for name, cost in (("soft-orthogonality", 5), ("ocnn", 10)):
+        assert all(a > b for a, b in pairwise(found[name]))
+        assert found[name][0] - found[name][-1] == pytest.approx(cost, abs=0.5)
+    for name in ("mutual-coherence", "srip", "orthoreg", "normalised-similarity"):
+        assert max(found[name]) - min(found[name]) < 1
+    ordinary = fmean(found["normalised-similarity"])
+    first, second, *more = found["similarity"]
+    assert ordinary - second == pytest.approx(5, abs=0.25)
+    assert all(value - ordinary == pytest.approx(0.5, abs=0.2) for value in more)
+    assert ordinary > first
+    for name in ("soft-orthogonality", "ocnn"):
+        assert penalised.searches()[name].metrics["choice"] == min(WEIGHTS)
+
+
+def test_penalties_on_kernels_leave_a_training_where_it_was_but_for_our_own() -> None:
+    records = penalised.penalised_records()
+    base = runs_of(records, "baseline")
+    for name in PENALISED:
+        runs = runs_of(records, name)
+        assert abs(fmean(paired_differences(runs, base, last_training))) < 0.5
+        gain = fmean(paired_differences(runs, base, best_test))
+        assert -0.25 < gain < 1 or name == "similarity"
+    ours = [run for run in runs_of(records, "similarity") if run.settings["seed"] == 0]
+    others = [run for run in base if run.settings["seed"] == 0]
+    (short, usual) = (run[0].metrics["epochs"] for run in (ours, others))
+    ratio = norm(usual) / norm(short)
+    assert ratio > 5 and ratio**2 == pytest.approx(30, abs=2.5)
+    ahead = short["train_accuracy"][4] - usual["train_accuracy"][4]
+    assert 3.5 < ahead < 4
+    assert -4 < paired_differences(ours, others, best_test)[0] < -3.5
+    jumps = [abs(b - a) for a, b in pairwise(short["test_accuracy"])]
+    assert sum(jump > 10 for jump in jumps) >= 3
+
+
+def norm(epochs: Epochs) -> float:
+    """Of all convolutions' weights together, after the last epoch."""
+    return math.hypot(*(layer[-1] for layer in epochs["norm"].values()))
 
 
 def test_in_wide_layers_the_fast_form_is_the_cheapest_by_far() -> None:

@@ -83,7 +83,7 @@ def test_the_benchmark_of_penalties_makes_the_books_table(
         assert min(*row["square_ms"].values(), row["resnet18_ms"]) > 0
         for axis in ("S", "C"):
             growth = row["growth"][axis]
-            assert growth["sizes"] == [8, 16, 32] and len(growth["median_ms"]) == 3
+            assert growth["sizes"] == [64, 128, 256] and len(growth["median_ms"]) == 3
     table = costs.penalty_cost_table(folder=tmp_path)
     assert [row[0] for row in table.rows] == ["SRIP", "L_CS"]
     assert table.rows[0][1] == f"{found['SRIP']['square_ms']['4']:.3g}"
