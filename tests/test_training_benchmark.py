@@ -88,6 +88,6 @@ def test_the_benchmark_of_penalties_makes_the_books_table(
     assert [row[0] for row in table.rows] == ["SRIP", "L_CS"]
     assert table.rows[0][1] == f"{found['SRIP']['square_ms']['4']:.3g}"
     assert table.rows[1][-1] == f"{found['L_CS']['resnet18_ms']:,.0f}"
-    assert "from 8 to 32 kernels" in table.caption
+    assert "from 64 to 256 kernels" in table.caption
     with pytest.raises(ValueError, match="no record of penaltybenchmark .*similarity.py --pen"):
         costs.penalty_cost_table(folder=tmp_path / "nowhere")

@@ -155,8 +155,10 @@ function bandsView(view) {
   const panel = readoutPanel({ expected_similarity: "L̄, many channels", similarity: "L̄, these kernels",
     concentration: "Concentration", map_cosine: "Maps: mean |cos|" });
   const mean = canvas(""), photo = canvas("The photograph, 32 by 32 grey values");
-  const names = ["Kernel K", "Spectrum p", "Feature map F"];
-  const all = names.map((name) => Array.from({ length: BAND_COUNT }, (_, i) => canvas(`${name}${i + 1}`)));
+  /** @type {((i: number) => string)[]} */
+  const names = [(i) => `Kernel K${i}, one grey value a tap`, (i) => `Spectrum p${i} over the square of frequencies`,
+    (i) => `Feature map F${i} of the photograph`];
+  const all = names.map((name) => Array.from({ length: BAND_COUNT }, (_, i) => canvas(name(i + 1))));
   const table = h("div", { class: "convsim-matrix" }, ...all.flat().map(({ node }) => node));
   table.style.cssText = `--convsim-columns: ${BAND_COUNT}; max-width: none`;
 
