@@ -83,7 +83,9 @@ def deeper() -> dict[str, list[TrainingSettings]]:
         "Without batch normalisation?": both(HELD, model="PlainCNN", learning_rate=0.1),
         "And with weights that keep the variance?": both(HELD, model="KaimingCNN"),
         "Or that are made to?": both(UNIT, model="PlainCNN"),
-        "Width, spread or place of the frequencies?": both(["baseline", *factorial()], epochs=10),
+        "Width, spread or place of the frequencies?": both(
+            ["baseline", "scale-free", "balanced-bands", *factorial()], epochs=10
+        ),
         "Which layer gains from bands?": both(
             [f"random-bands-{part}" for part in ("first", "later", "last")], epochs=10
         ),

@@ -136,7 +136,7 @@ BOOK = (
     _special("Or that are made to?", (*UNIT, "init", "scale"), range(2), model="PlainCNN"),
     _special(
         "Width, spread or place of the frequencies?",
-        ("baseline", *FACTORIAL),
+        ("baseline", "scale-free", "balanced-bands", *FACTORIAL),
         range(2),
         epochs=FACTORIAL_EPOCHS,
     ),
