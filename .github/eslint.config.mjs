@@ -2,9 +2,10 @@
 // those of a browser are `name`, `event` and `status`, which hide a variable that nothing defines.
 import js from "../.venv/node_modules/@eslint/js/src/index.js";
 
-const PAGE = ["addEventListener", "atob", "cancelAnimationFrame", "clearTimeout", "document", "Element",
+const PAGE = ["addEventListener", "atob", "cancelAnimationFrame", "clearInterval", "clearTimeout", "document", "Element",
   "getComputedStyle", "IntersectionObserver", "location", "matchMedia", "MutationObserver", "navigator",
-  "queueMicrotask", "requestAnimationFrame", "ResizeObserver", "setTimeout", "structuredClone", "URL",
+  "queueMicrotask", "removeEventListener", "requestAnimationFrame", "ResizeObserver",
+  "setInterval", "setTimeout", "structuredClone", "URL",
   "URLSearchParams", "window", "DOCUMENTATION_OPTIONS"]; // the last one is Sphinx's
 
 export default [

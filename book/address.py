@@ -3,7 +3,8 @@
 ``python -m book.address`` writes, ``python -m book.address --check`` only compares. The places:
 the Colab cell of each notebook, README.md, CITATION.cff, ``[project.urls]`` and the chapters'
 text. The address that stood there before is the ``Repository`` of ``[project.urls]``. The book's
-own address, on GitHub Pages, follows from that of the repository.
+own address, on GitHub Pages, follows from that of the repository. As long as the owner is
+``OWNER``, the book is not published: README.md says so, and so do its pages (``book.unpublished``).
 
 The Colab cell installs the release that its notebook belongs to, so that a notebook which was
 downloaded long ago still runs. A development version, whose number in pyproject.toml ends in
@@ -27,6 +28,13 @@ PAGES = re.compile(r"https://[\w-]+\.github\.io/(?:[\w.-]+/)?")
 INSTALL = re.compile(r"git\+https://github\.com/([\w.-]+/[\w-]+)")
 PINNED = re.compile(rf"({INSTALL.pattern})(?:@[\w.-]+)?")
 VERSION = re.compile(r'(?m)^version = "([^"]+)"$')
+PLACEHOLDER = "OWNER"
+# What README.md says under this heading as long as the book is not published.
+FIRST_STEPS = "## First steps\n\n"
+NOTE = """\
+> **Not published yet.** Links to the book, its repository, Colab and Binder lead nowhere until `repository.url` in `_config.yml` has an address and `make address` has copied it. That takes this note away.
+
+"""  # noqa: E501
 
 COLAB_CELL = """\
 # In Colab: install the book's module.
@@ -46,6 +54,11 @@ def configured(root: Path) -> str:
             "so write it as https://github.com/OWNER/REPOSITORY"
         )
     return match[1]
+
+
+def published(root: Path) -> bool:
+    """Return whether ``repository.url`` names a repository, and not a placeholder."""
+    return configured(root).partition("/")[0] != PLACEHOLDER
 
 
 def site(name: str) -> str:
@@ -109,6 +122,10 @@ def write(root: Path) -> list[Path]:
     for path in places(root):
         before = path.read_text()
         after = mentions(old).sub(new, before).replace(site(old), site(new))
+        if path.name == "README.md":
+            after = after.replace(NOTE, "")
+            if not published(root):
+                after = after.replace(FIRST_STEPS, FIRST_STEPS + NOTE)
         if path.suffix == ".ipynb":
             after = PINNED.sub(rf"\1@{revision(root)}", after)
         if after != before:
@@ -128,6 +145,8 @@ def faults(root: Path) -> list[str]:
             found.append(f"{path.name} installs from {other}, _config.yml has {name}")
         for other in set(PAGES.findall(path.read_text())) - {site(name)}:
             found.append(f"{path.name} says that the book is at {other}, not at {site(name)}")
+        if path.name == "README.md" and (NOTE in path.read_text()) == published(root):
+            found.append("README.md and _config.yml differ in whether the book is published")
         if path.suffix == ".ipynb":
             cells = json.loads(path.read_text())["cells"]
             first = next((cell for cell in cells if cell["cell_type"] == "code"), None)

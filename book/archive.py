@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from book.address import configured, site
+from book.address import configured, published, site
 from convsim.files import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,9 +41,7 @@ README = """\
 
 Unpack this archive and open index.html in a browser. Everything works from disk, without a
 network: the explorers, the figures, the formulas and the search.
-
-The newest edition is at {address}
-
+{newest}
 Text and figures: CC BY 4.0. Code: BSD-3-Clause.
 """
 
@@ -67,8 +65,9 @@ def files(html: Path) -> dict[str, Path]:
 
 
 def readme(root: Path) -> str:
-    settings = yaml.safe_load((root / "_config.yml").read_text())
-    return README.format(title=settings["title"], address=site(configured(root)))
+    title = yaml.safe_load((root / "_config.yml").read_text())["title"]
+    newest = f"\nThe newest edition is at {site(configured(root))}\n" if published(root) else ""
+    return README.format(title=title, newest=newest)
 
 
 def pack(html: Path, root: Path = ROOT) -> bytes:

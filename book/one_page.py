@@ -15,7 +15,7 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from book.address import configured, site
+from book.address import configured, published, site
 
 STYLE = Path(__file__).resolve().parent / "static/print.css"
 SCRIPTS = ("explorers.js", "plotly_figures.js")
@@ -69,8 +69,13 @@ def link(target: str, names: set[str], address: str) -> str:
     return f"#{anchor(name, unquote(fragment))}" if name in names else target
 
 
-def chapter(soup: BeautifulSoup, part: str, name: str, names: set[str], address: str) -> Chapter:
-    """Return a page's article with ids, links and addresses that hold in the joined document."""
+def chapter(
+    soup: BeautifulSoup, part: str, name: str, names: set[str], address: str, live: bool
+) -> Chapter:
+    """Return a page's article with ids, links and addresses that hold in the joined document.
+
+    ``live`` adds to each explorer where the live one is.
+    """
     article, here = soup.select_one("article.bd-article"), f"{address}{name}.html"
     heading = article and article.find("h1")
     if article is None or not isinstance(heading, Tag):
@@ -95,11 +100,13 @@ def chapter(soup: BeautifulSoup, part: str, name: str, names: set[str], address:
             tag["id"] = anchor(name, str(tag["id"]))
         if tag.get("src"):
             tag["src"] = urljoin(here, str(tag["src"]))
+        tag.attrs.pop("loading", None)  # paper is not scrolled
         if tag.name == "a" and tag.get("href"):
             tag["href"] = link(urljoin(here, str(tag["href"])), names, address)
-    for index, explorer in enumerate(article.select("div.convsim-explorer[data-explorer]")):
-        live = f"{here}#convsim={index}"  # as explorers.js counts them
-        line = f'<p class="print-live">Live: <a href="{live}">{live}</a></p>'
+    explorers = article.select("div.convsim-explorer[data-explorer]")
+    for index, explorer in enumerate(explorers if live else []):
+        there = f"{here}#convsim={index}"  # as explorers.js counts them
+        line = f'<p class="print-live">Live: <a href="{there}">{there}</a></p>'
         explorer.insert_after(BeautifulSoup(line, "html.parser"))
     article["id"] = anchor(name)
     return Chapter(part, article, heading)
@@ -125,18 +132,19 @@ def contents(chapters: list[Chapter]) -> str:
     )
 
 
-def title_page(settings: dict[str, Any], address: str) -> str:
+def title_page(settings: dict[str, Any], address: str, live: bool) -> str:
     """Return the first page."""
     about, author = metadata("convsim"), markup.escape(settings["author"])
+    where = f' of <a href="{address}">{address}</a>' if live else ""
+    below = ", with the address of the live one below" if live else ""
     return (
         # Its upper part repeats the title, and is cut off by print.css.
         f'<header class="print-title"><img src="{address}_static/cover.png" alt="">'
         f"<h1>{markup.escape(settings['title'])}</h1>"
         f'<p class="print-author">{author}</p>'
         f"<p>{markup.escape(subject())}. Version {about['Version']}.</p>"
-        f'<p>The pages of <a href="{address}">{address}</a>, for paper. There the figures answer '
-        "to the mouse and the explorers to your hand; here an explorer is a picture of how it "
-        "starts, with the address of the live one below.</p>"
+        f"<p>The pages{where}, for paper. On a screen the figures answer to the mouse and the "
+        f"explorers to your hand; here an explorer is a picture of how it starts{below}.</p>"
         f"<p>© {settings['copyright']} {author}. Text and figures: CC BY 4.0. "
         "Code: BSD-3-Clause.</p></header>"
     )
@@ -168,6 +176,7 @@ def head(soup: BeautifulSoup, here: str) -> str:
             continue
         for key in {"src", "href"} & tag.attrs.keys():
             tag[key] = urljoin(here, str(tag[key]))
+        tag.attrs.pop("type", None)  # MathJax is held back on pages, by formulas.js
         kept.append(str(tag))
     return "\n".join(kept)
 
@@ -179,11 +188,14 @@ def join(html: Path, root: Path) -> str:
     book leads nowhere.
     """
     settings, address = yaml.safe_load((root / "_config.yml").read_text()), site(configured(root))
+    live = published(root)
     listed = documents(root / "_toc.yml")
     names = {name for _, name in listed}
     first = listed[0][1]
     top = head(read_page(html, first), f"{address}{first}.html")
-    chapters = [chapter(read_page(html, name), part, name, names, address) for part, name in listed]
+    chapters = [
+        chapter(read_page(html, name), part, name, names, address, live) for part, name in listed
+    ]
 
     ids = {str(tag["id"]) for each in chapters for tag in each.article.select("[id]")}
     ids.update(str(each.article["id"]) for each in chapters)
@@ -191,10 +203,10 @@ def join(html: Path, root: Path) -> str:
     if lost := sorted(wanted - ids):
         raise ValueError(f"links within the book lead nowhere: {', '.join(lost)}")
     return (
-        '<!DOCTYPE html>\n<html lang="en" data-theme="light" data-mode="light"><head>'
-        f'<meta charset="utf-8"><title>{markup.escape(settings["title"])}</title>\n{top}\n'
+        '<!DOCTYPE html>\n<html lang="en" data-theme="light" data-mode="light" data-paper="on">'
+        f'<head><meta charset="utf-8"><title>{markup.escape(settings["title"])}</title>\n{top}\n'
         f"<style>\n{STYLE.read_text(encoding='utf-8')}\n{running_heads(chapters)}\n</style></head>"
-        f'<body>{title_page(settings, address)}{contents(chapters)}<main class="bd-content">'
+        f'<body>{title_page(settings, address, live)}{contents(chapters)}<main class="bd-content">'
         + "".join(str(each.article) for each in chapters)
         + "</main></body></html>"
     )

@@ -1,13 +1,15 @@
 """Stored notebook outputs, made ready for a page without a kernel.
 
 A Plotly figure becomes its JSON in a ``div`` that ``plotly_figures.js`` draws; a widget without
-HTML of its own becomes a line that says where it works. The notebooks themselves stay as they are.
+HTML of its own becomes a line that says where it works; a table's words are told from its numbers,
+which never break over two lines. The notebooks themselves stay as they are.
 """
 
 from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Any
 
 from sphinx.application import Sphinx
@@ -20,6 +22,8 @@ NEEDS_KERNEL = (
     '<p class="needs-kernel">These controls talk to Python: '
     "run this chapter in Jupyter or Colab to use them.</p>"
 )
+
+WORDS = re.compile("<td>(?=[A-Za-z])")
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,9 @@ def page_output(data: dict[str, Any]) -> dict[str, Any]:
         return {"text/html": plotly_html(data[PLOTLY])}
     if WIDGET in data and "text/html" not in data:
         return {"text/html": NEEDS_KERNEL}
+    shown = "".join(data.get("text/html", ""))
+    if 'class="convsim-table"' in shown:
+        return {**data, "text/html": WORDS.sub('<td class="words">', shown)}
     return data
 
 

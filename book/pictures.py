@@ -7,6 +7,7 @@ import io
 import matplotlib
 from PIL import Image
 
+from book import report_picture
 from book.execute import CHAPTERS
 from convsim import figures
 
@@ -17,8 +18,12 @@ def main() -> None:
     """Write the pictures; running it again writes the same bytes."""
     matplotlib.rcParams["svg.hashsalt"] = "convsim"
     IMAGES.mkdir(exist_ok=True)
-    figure = figures.orthogonal_yet_similar()
-    figure.savefig(IMAGES / "orthogonal-yet-similar.svg", metadata={"Date": None, "Creator": None})
+    drawings = {
+        "orthogonal-yet-similar": figures.orthogonal_yet_similar(),
+        "report": report_picture.draw(),
+    }
+    for name, figure in drawings.items():
+        figure.savefig(IMAGES / f"{name}.svg", metadata={"Date": None, "Creator": None})
     drawn = io.BytesIO()
     figures.cover().savefig(drawn, metadata={"Software": None})
     # Link previews take no SVG; 64 colours are enough for it, at a third of the size.

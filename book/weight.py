@@ -1,8 +1,8 @@
 """What a page costs before it can be read and dragged: ``python -m book.weight`` records it.
 
 A page is opened with an empty cache and left alone until the network is silent. Everything that
-came counts, but for MathJax, which comes last and is asked for by formulas only. Text is counted as
-it crosses the network, compressed with gzip, which is what GitHub Pages sends.
+came counts, but for MathJax and Plotly, which come last and are asked for by formulas and figures
+only. Text is counted as it crosses the network, compressed with gzip, as GitHub Pages sends it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from book.browser import open_chromium, served
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build/html"
 RECORD = ROOT / "book/weights.json"
-LIMIT = 1_000_000
+LIMIT = 300_000
 COMPRESSED = {".html", ".css", ".js", ".svg", ".json", ".xml", ".txt"}
 
 
@@ -34,7 +34,7 @@ def weigh(browser: Browser, url: str) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for response in responses:
         path = urlparse(response.url).path
-        if "/mathjax/" in path:
+        if "/mathjax/" in path or "/plotly-" in path:
             continue
         if not response.ok:
             raise ValueError(f"{path} came with status {response.status}; expected 200: make book")

@@ -16,6 +16,8 @@ import yaml
 
 from book import address
 from book.outputs import NEEDS_KERNEL, PLOTLY, WIDGET, page_output, plotly_html
+from book.unpublished import leads_nowhere
+from convsim.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "_build/html"
@@ -245,14 +247,34 @@ NOTEBOOKS = sorted((ROOT / "chapters").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
-def test_each_notebook_opens_in_colab(notebook: Path) -> None:
+def test_each_notebook_of_a_published_book_opens_in_colab_and_on_binder(notebook: Path) -> None:
+    """Both states of a book are in tests/test_unpublished.py; this is the one that is built."""
     repository, branch = address.configured(ROOT), CONFIG["repository"]["branch"]
-    expected = (
+    expected = {
         f"https://colab.research.google.com/github/{repository}"
-        f"/blob/{branch}/chapters/{notebook.name}"
-    )
+        f"/blob/{branch}/chapters/{notebook.name}",
+        f"https://mybinder.org/v2/gh/{repository}/{branch}?urlpath=lab/tree/chapters/{notebook.name}",
+    }
     page = read(HTML / "chapters" / f"{notebook.stem}.html")
-    assert expected in [link.get("href") for link in page.all("a")]
+    found = expected & {link.get("href") for link in page.all("a")}
+    assert found == (expected if address.published(ROOT) else set())
+
+
+@pages
+def test_no_link_leads_to_a_placeholder(path: Path) -> None:
+    links = [link.get("href", "") for link in read(path).all("a")]
+    assert [link for link in links if leads_nowhere(link, ROOT)] == []
+
+
+def test_what_is_said_of_the_rocket_is_true_before_the_book_is_published() -> None:
+    said = [
+        line
+        for path in (ROOT / "chapters").glob("*.md")
+        for line in path.read_text().splitlines()
+        if "rocket" in line
+    ]
+    assert len(said) >= 2
+    assert [line for line in said if "published" not in line] == []
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
@@ -269,6 +291,28 @@ def test_each_stored_figure_is_on_its_page(notebook: Path) -> None:
     assert source.count('class="convsim-plotly"') == sum(PLOTLY in data for data in outputs)
     explorers = sum("convsim-explorer" in "".join(data.get("text/html", "")) for data in outputs)
     assert len(re.findall(r'class="[^"]*convsim-explorer[ "]', source)) == explorers
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: p.stem)
+def test_each_exercise_can_be_pointed_at(notebook: Path) -> None:
+    """By a name that its author gave it, not by a number that a new exercise would move."""
+    cells = json.loads(notebook.read_text())["cells"]
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    count = len(re.findall(r"(?m)^`{3,}\{exercise(?:-start)?\}", text))
+    page = read(HTML / "chapters" / f"{notebook.stem}.html")
+    ids = [
+        attributes["id"]
+        for tag, attributes in page.elements
+        if tag == "div" and attributes.get("class", "").startswith("exercise ")
+    ]
+    assert len(ids) == len(set(ids)) == count
+    links = [link["href"] for link in page.all("a") if link.get("title") == "Link to this exercise"]
+    assert links == [f"#{name}" for name in ids]
+    for name in ids:
+        assert re.fullmatch(r"ex-[a-z0-9-]+", name), name
+        assert f":label: {name}\n" in text
+        assert page.source.count(f'id="{name}"') == 1
+    assert ("printWithSolutions()" in page.source) == bool(count)
 
 
 def test_no_file_of_the_book_names_this_machine() -> None:
@@ -300,3 +344,6 @@ def test_what_a_page_shows_of_an_output() -> None:
     explorer = {**controls, "text/html": "<div></div>"}
     assert page_output(explorer) is explorer
     assert page_output({"text/plain": "1"}) == {"text/plain": "1"}
+    table = Table((("", "name"), ("", "mean")), (("scale", "1.0 ± 0.1"),), "A caption", "A source")
+    shown = page_output({"text/html": table._repr_html_().splitlines(keepends=True)})["text/html"]
+    assert shown == table._repr_html_().replace("<td>scale", '<td class="words">scale')

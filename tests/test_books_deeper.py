@@ -7,7 +7,10 @@ import math
 import pytest
 
 from convsim.evidence import forgetting
+from convsim.evidence.deeper_tables import short_trainings
 from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
+from convsim.evidence.statistics import best_test, last_training, paired_differences
+from convsim.evidence.training_tables import Training
 from convsim.experiments.forgetting import LEARNING_RATES
 from convsim.experiments.record import Record
 
@@ -119,3 +122,25 @@ def test_under_momentum_the_default_leads_the_first_epoch() -> None:
 
 def test_no_first_epoch_diverged() -> None:
     assert first_epochs() == finished()
+
+
+def test_momentum_turns_the_lead_in_training_around() -> None:
+    momentum, plain = short_trainings("momentum"), short_trainings("SGD")
+
+    def lead(
+        first: str, second: str, runs: dict[str, list[Training]] = momentum
+    ) -> tuple[list[float], list[float]]:
+        of, to = runs[first], runs[second]
+        return paired_differences(of, to, best_test), paired_differences(of, to, last_training)
+
+    assert all(len(momentum[start]) == 1 for start in ("baseline", "init", "scale"))
+    (ahead,), (behind,) = lead("init", "baseline")
+    assert 1 < ahead < 1.5 and behind == pytest.approx(-5, abs=0.5)
+    (level,), (behind,) = lead("scale", "baseline")
+    assert abs(level) < 0.5 and behind == pytest.approx(-7.5, abs=0.5)
+    (test,), (training,) = lead("init", "scale")
+    assert test == pytest.approx(1.5, abs=0.1) and training == pytest.approx(2.6, abs=0.1)
+    tests, trainings = lead("scale", "baseline", plain)
+    assert min(trainings) > 6.5 and max(trainings) > 7
+    assert max(tests) - min(tests) == pytest.approx(1.9, abs=0.1)
+    assert max(trainings) - min(trainings) == pytest.approx(0.9, abs=0.1)

@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from convsim.evidence import penalised, penalty_tables
-from convsim.evidence.statistics import best_test, last_training, paired_differences
+from convsim.evidence.statistics import best_test, interval, last_training, paired_differences
 from convsim.evidence.training_tables import runs_of
 from convsim.experiments.choices import WEIGHTS
 from convsim.experiments.conditions import PENALISED
@@ -136,16 +136,38 @@ def test_penalties_on_kernels_leave_a_training_where_it_was_but_for_our_own() ->
         assert abs(fmean(paired_differences(runs, base, last_training))) < 0.5
         gain = fmean(paired_differences(runs, base, best_test))
         assert -0.25 < gain < 1 or name == "similarity"
-    ours = [run for run in runs_of(records, "similarity") if run.settings["seed"] == 0]
-    others = [run for run in base if run.settings["seed"] == 0]
-    (short, usual) = (run[0].metrics["epochs"] for run in (ours, others))
-    ratio = norm(usual) / norm(short)
-    assert ratio > 5 and ratio**2 == pytest.approx(30, abs=2.5)
-    ahead = short["train_accuracy"][4] - usual["train_accuracy"][4]
-    assert 3.5 < ahead < 4
-    assert -4 < paired_differences(ours, others, best_test)[0] < -3.5
-    jumps = [abs(b - a) for a, b in pairwise(short["test_accuracy"])]
-    assert sum(jump > 10 for jump in jumps) >= 3
+    assert all(len(runs_of(records, name)) == 2 for name in PENALISED)
+    away = {}
+    for name in PENALISED:
+        for measure in (best_test, last_training):
+            differences = paired_differences(runs_of(records, name), base, measure)
+            bounds = interval(differences)
+            assert bounds is not None
+            if not bounds[0] <= 0 <= bounds[1]:
+                away[name, measure] = round(fmean(differences), 1)
+    assert away == {
+        ("orthoreg", best_test): 0.7,
+        ("normalised-similarity", best_test): 0.4,
+        ("mutual-coherence", last_training): -0.2,
+    }
+
+
+def test_the_loss_of_the_book_jumps_and_the_best_epoch_is_a_lucky_draw() -> None:
+    records = penalised.penalised_records()
+    base = runs_of(records, "baseline")
+    behind, lead = [], []
+    for ours in runs_of(records, "similarity"):
+        (others,) = [run for run in base if run.settings["seed"] == ours.settings["seed"]]
+        short, usual = (run.metrics["epochs"] for run in (ours, others))
+        ratio = norm(usual) / norm(short)
+        assert ratio > 5 and ratio**2 == pytest.approx(30, abs=2.5)
+        assert short["train_accuracy"][4] - usual["train_accuracy"][4] == pytest.approx(4, abs=0.3)
+        assert sum(abs(b - a) > 10 for a, b in pairwise(short["test_accuracy"])) >= 3
+        behind.append(fmean(usual["test_accuracy"][-10:]) - fmean(short["test_accuracy"][-10:]))
+        lead += paired_differences([ours], [others], best_test)
+    assert sorted(behind) == [pytest.approx(5, abs=0.5), pytest.approx(12, abs=0.5)]
+    first, second = lead
+    assert -4 < first < -3.5 and 2 < second < 3
 
 
 def norm(epochs: Epochs) -> float:

@@ -110,8 +110,18 @@ def test_static_html_holds_the_whole_state(explorer_type: type[Explorer]) -> Non
     copy.set_state(state)
     assert copy.readouts() == explorer.readouts()
     synced = {n for n in explorer.keys if not n.startswith("_")} - set(ipywidgets.DOMWidget().keys)
-    assert set(state) == synced
+    assert {*state, "examples"} == synced
     assert f'data-explorer="{explorer.kind}"' in explorer.static_html()
+
+
+def test_examples_go_with_the_page_and_leave_the_state_alone() -> None:
+    plain = CorrelationExplorer()
+    assert "examples" not in plain.static_html()
+    trying = CorrelationExplorer(examples={"One tap": {"kernel": (1, 0)}})
+    assert trying.examples == {"One tap": {"kernel": [1.0, 0.0]}}
+    assert '"examples": {"One tap": {"kernel": [1.0, 0.0]}}' in trying.static_html()
+    assert trying.readouts() == plain.readouts()
+    assert repr(trying) == repr(plain)
 
 
 def test_static_html_cannot_be_ended_by_its_data(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 // Draws the book's stored Plotly figures: in the page's colours, at the page's width, and only
-// when one comes near the view, because plotly.min.js is large. Under a finger a figure in the text
-// holds still, so that the page scrolls; a button opens it over the whole screen, to be explored.
+// when one comes near the view or goes to paper, because Plotly is slow. Under a finger a figure in
+// the text holds still, so that the page scrolls; a button opens it over the whole screen, to be
+// explored.
 (() => {
   const figures = new Map(); // div -> stored figure
   const script = document.currentScript.src;
@@ -16,7 +17,7 @@
   function loadPlotly() {
     loading ??= new Promise((resolve, reject) => {
       const element = document.createElement("script");
-      element.src = new URL("plotly.min.js", script).href;
+      element.src = new URL("plotly-cartesian.min.js", script).href;
       element.onload = () => resolve(window.Plotly);
       element.onerror = () => reject(new Error(`cannot load ${element.src}`));
       document.head.append(element);
@@ -34,6 +35,7 @@
     const clear = "rgba(0, 0, 0, 0)";
     delete layout.width;
     Object.assign(layout, { autosize: true, paper_bgcolor: clear, plot_bgcolor: clear });
+    layout.uirevision = "kept"; // curves that the reader has hidden, and zoom, outlive a redraw
     layout.font = { ...layout.font, color: text };
     layout.hoverlabel = {
       ...layout.hoverlabel,
@@ -50,23 +52,26 @@
     return layout;
   }
 
-  async function plot(div, stored, held) {
-    const Plotly = await loadPlotly();
+  function plot(div, stored, held) {
     const layout = themed(stored, div.clientWidth < 520);
     if (held) {
       layout.dragmode = false;
       layout.legend = { ...layout.legend, itemclick: false, itemdoubleclick: false };
     }
     // Plotly writes into what it is given: hand it copies.
-    await Plotly.react(div, structuredClone(stored.data), layout, held ? still : settings);
+    window.Plotly.react(div, structuredClone(stored.data), layout, held ? still : settings);
     // The figure's name says what it shows; its axis numbers, read one by one, say nothing.
     for (const svg of div.querySelectorAll("svg.main-svg")) svg.setAttribute("aria-hidden", "true");
   }
 
-  async function draw(div) {
+  function draw(div) {
     div.classList.toggle("convsim-still", finger.matches);
-    await plot(div, figures.get(div), finger.matches);
+    plot(div, figures.get(div), finger.matches);
     div.dataset.drawn = document.documentElement.dataset.theme;
+  }
+
+  function redraw() {
+    for (const div of figures.keys()) if (div.dataset.drawn) draw(div);
   }
 
   function element(tag, attributes, ...children) {
@@ -86,12 +91,12 @@
     delete stored.layout.height;
     close.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
-      window.Plotly.purge(picture);
+      loadPlotly().then((Plotly) => Plotly.purge(picture));
       dialog.remove();
     });
     document.body.append(dialog);
     dialog.showModal();
-    plot(picture, stored, false);
+    loadPlotly().then(() => plot(picture, stored, false));
   }
 
   const near = new IntersectionObserver(
@@ -99,7 +104,7 @@
       for (const { isIntersecting, target } of entries)
         if (isIntersecting) {
           near.unobserve(target);
-          draw(target);
+          loadPlotly().then(() => draw(target));
         }
     },
     { rootMargin: "400px" },
@@ -113,7 +118,16 @@
     near.observe(div);
   }
 
-  new MutationObserver(() => {
-    for (const div of figures.keys()) if (div.dataset.drawn) draw(div);
-  }).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+  new MutationObserver(redraw).observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-theme"],
+  });
+
+  // A browser waits for nobody before it prints, so Plotly is fetched as soon as the page is there.
+  addEventListener("beforeprint", () => {
+    if (window.Plotly) for (const div of figures.keys()) draw(div);
+  });
+  addEventListener("afterprint", redraw);
+  const idle = window.requestIdleCallback ?? setTimeout; // Safari has none
+  if (figures.size) addEventListener("load", () => idle(() => loadPlotly()));
 })();

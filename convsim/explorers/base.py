@@ -22,11 +22,16 @@ class Explorer(anywidget.AnyWidget):
     ``js/kind.js`` draws it. Its state is its traits: Python sets and observes them, JavaScript
     draws them. Lists are compared as a whole: assign a new list, an item changed in place goes
     unnoticed.
+
+    Every explorer takes ``examples``, things to try: buttons by their texts, each with the traits
+    that it sets, such as ``{"One tap": {"kernel": [1]}}``. What a button leaves out is as it was
+    when the explorer was made.
     """
 
     _css = stylesheet()
     _esm = traitlets.Unicode().tag(sync=True)
     _explorer = traitlets.Unicode(read_only=True).tag(sync=True)
+    examples = traitlets.Dict().tag(sync=True)
 
     # ipywidgets 7 displays itself by this method, which would leave out the page
     _ipython_display_ = None
@@ -44,6 +49,23 @@ class Explorer(anywidget.AnyWidget):
             cls.kind = cls.__module__.rpartition(".")[2]
             EXPLORERS[cls.kind] = cls
 
+    @traitlets.validate("examples")
+    def _settable(self, proposal: Any) -> dict[str, dict[str, Any]]:
+        settable = [n for n in self.names if not self.trait_metadata(n, "fixed")]
+        checked = {}
+        for label, patch in proposal["value"].items():
+            if not isinstance(patch, dict) or not patch or patch.keys() - set(settable):
+                raise traitlets.TraitError(
+                    f"examples[{label!r}] is {patch!r}, expected a dict that sets some of "
+                    f"{', '.join(settable)}"
+                )
+            try:
+                traits = self.traits()
+                checked[str(label)] = {n: traits[n].validate(self, v) for n, v in patch.items()}
+            except traitlets.TraitError as fault:
+                raise traitlets.TraitError(f"examples[{label!r}]: {fault}") from None
+        return checked
+
     @traitlets.default("_esm")
     def _script(self) -> str:
         return module()
@@ -58,8 +80,9 @@ class Explorer(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
-        state = self.get_state(list(self.names))
-        text = json.dumps({name: state[name] for name in self.names}, allow_nan=False)
+        names = [*self.names, "examples"] if self.examples else self.names
+        state = self.get_state(list(names))
+        text = json.dumps({name: state[name] for name in names}, allow_nan=False)
         text = text.replace("<", "\\u003c")
         return (
             f'<div class="convsim-explorer" data-explorer="{html.escape(self.kind)}">'

@@ -11,6 +11,7 @@ from convsim.explorers.base import tensor
 from convsim.explorers.maps import FeatureMapPair
 from convsim.explorers.traits import (
     choice_trait,
+    flag_trait,
     kernel_trait,
     number_trait,
     taps_trait,
@@ -49,6 +50,7 @@ class SimilarityExplorer(FeatureMapPair):
         seed: whole number from 0 to 2**32 - 1.
         loss, learning_rate: what the page's descent lowers, and its step size.
         photograph: list of 64 numbers; by default the middle row of ``photograph("china")``.
+        simple: True leaves the descent out and says the rest in words that need no chapter.
 
     Raises:
         traitlets.TraitError: for a value that a trait does not take.
@@ -68,6 +70,7 @@ class SimilarityExplorer(FeatureMapPair):
     photograph = taps_trait(
         lambda: photograph()[SIGNAL_LENGTH // 2], SIGNAL_LENGTH, SIGNAL_LENGTH
     ).tag(fixed=True)
+    simple = flag_trait(False)
 
     dims = 1
 

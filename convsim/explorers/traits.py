@@ -62,6 +62,12 @@ def _choice(value: Any, choices: tuple[str, ...]) -> Any:
     return value
 
 
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("choose True or False")
+    return value
+
+
 def _taps(value: Any, low: int, high: int) -> list[float]:
     values = value.tolist() if hasattr(value, "tolist") else value
     if not isinstance(values, list | tuple):
@@ -121,6 +127,10 @@ def _to_base64(rows: list[list[int]], _widget: Any = None) -> str:
 def choice_trait(choices: tuple[str, ...]) -> Checked:
     expected = "one of " + ", ".join(map(repr, choices))
     return Checked(choices[0], partial(_choice, choices=choices), expected, choices=choices)
+
+
+def flag_trait(default: bool) -> Checked:
+    return Checked(default, _flag, "True or False").tag(fixed=True)
 
 
 def taps_trait(default: Any, low: int, high: int) -> Checked:

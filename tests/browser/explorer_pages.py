@@ -110,14 +110,15 @@ def readout(page: Page, name: str) -> float:
     return float(page.locator(f'[data-readout="{name}"]').first.get_attribute("data-value") or "")
 
 
-def link_parts(page: Page) -> dict[str, str]:
-    link = page.locator(".convsim-link").first.input_value()
-    return dict(part.split("=") for part in link.split("#")[1].split("&"))
+def link_parts(page: Page, number: int = 0) -> dict[str, str]:
+    link = page.locator(".convsim-link").nth(number).input_value()
+    own = re.split("&(?=convsim=)", link.split("#")[1])[0]
+    return dict(part.split("=") for part in own.split("&"))
 
 
-def shown_kernels(page: Page) -> dict[str, list[float]]:
-    """The kernels in the page's own link, which are exact."""
-    parts = link_parts(page)
+def shown_kernels(page: Page, number: int = 0) -> dict[str, list[float]]:
+    """The kernels in an explorer's own link, which are exact."""
+    parts = link_parts(page, number)
     return {
         name: [float(v) for v in parts[name].split(",")] for name in parts if name.startswith("ke")
     }

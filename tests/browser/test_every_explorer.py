@@ -113,6 +113,10 @@ def test_no_sideways_scrolling_and_room_for_a_finger(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     for view in page.locator(".convsim-view").all():
         assert view.evaluate("(v) => v.scrollWidth - v.clientWidth") <= 0
+    wide = page.locator(":is(.convsim-tile, .convsim-tap-value)").evaluate_all(
+        "(all) => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.textContent)"
+    )
+    assert wide == []
     small = page.locator(":is(button, select, input):visible").evaluate_all(
         "(all) => all.filter((e) => e.type !== 'radio').map((e) => e.getBoundingClientRect())"
         ".filter((r) => r.width < 24 || r.height < 24).length"

@@ -47,7 +47,7 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-matrix input", "feature_map_similarity"),
     slowest=slowest,
-    pictures=4,
+    pictures=5,
     widest=lambda: [ImageExplorer(kernel_1=[[-0.123] * 5] * 5)],
     mangled=(
         "kernel_1=1,2;3,4&kernel_2=1,2;3,4",

@@ -142,7 +142,10 @@ def test_the_plane_shows_the_path_and_the_curves_coincide(
 def test_the_optimiser_changes_numbers_pictures_and_words(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, NormalizationExplorer()))
     choice, note = page.get_by_label("Optimiser"), page.locator("p.convsim-note")
-    rate, legend = page.locator(".convsim-tile").nth(2), page.locator(".convsim-key")
+    rate, legend = (
+        page.locator(".convsim-tile:has([data-readout=rate_start])"),
+        page.locator(".convsim-key"),
+    )
     seen = set()
     for name, said, power in (
         ("momentum", "10 η/‖w‖² at start", "η/s²"),

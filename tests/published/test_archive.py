@@ -31,9 +31,9 @@ def test_the_unpacked_book_works_from_disk(page: Page, unpacked: Path) -> None:
     page.goto((unpacked / "index.html").as_uri())
     page.wait_for_url("**/chapters/introduction.html")
     explorer = page.locator(".convsim-explorer").first
-    readout = explorer.locator("[data-readout=feature_map_similarity]")
+    readout = explorer.locator("[data-readout=feature_map_cosine]")
     before = readout.inner_text()
-    explorer.locator("input.convsim-slider").first.press("ArrowDown")
+    explorer.locator("input.convsim-slider").first.press("Home")
     expect(readout).not_to_have_text(before)
 
     with_figures = sorted(

@@ -138,12 +138,14 @@ def test_links_lead_to_places_in_the_book_or_to_the_web(book: PdfReader) -> None
 
 
 def test_each_explorer_has_its_live_address(book: PdfReader, texts: list[str]) -> None:
+    """If it has one: tests/test_unpublished.py has the pages of a book with an address."""
     live = [
         f"{SITE}{name}.html#convsim={index}"
         for name in NAMES
         for index, _ in enumerate(built(name).select(".convsim-explorer"))
     ]
     assert live, "the book has no explorer"
+    live = live if address.published(ROOT) else []
     assert re.findall(r"Live:\s+(\S+)", "\n".join(texts)) == live
     linked = [str(a["/A"]["/URI"]) for a in annotations(book) if "/A" in a]
     assert [url for url in linked if "#convsim=" in url] == live
@@ -151,10 +153,8 @@ def test_each_explorer_has_its_live_address(book: PdfReader, texts: list[str]) -
 
 def test_explorers_figures_and_solutions_are_drawn(texts: list[str]) -> None:
     text = "\n".join(texts)
-    explorers = sum(len(built(name).select(".convsim-explorer")) for name in NAMES)
     assert "This explorer draws itself with JavaScript" not in text
     assert not re.search(r"Reset\s+Copy link|One step\s+Run", text)
-    assert text.count("Live: ") == explorers
     solutions = sum(len(built(name).select(".solution")) for name in NAMES)
     assert solutions
     assert len(re.findall(r"(?m)^Solution to", text)) == solutions

@@ -1,4 +1,4 @@
-"""What a chapter costs before it can be read and dragged: at most 1 MB, and what is recorded."""
+"""What a chapter costs before it can be read and dragged: at most 300 kB, and what is recorded."""
 
 from __future__ import annotations
 

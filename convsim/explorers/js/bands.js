@@ -153,7 +153,7 @@ function bandsControls(view) {
 function bandsView(view) {
   const controls = bandsControls(view), said = h("p", { class: "convsim-alive" });
   const panel = readoutPanel({ expected_similarity: "L̄, many channels", similarity: "L̄, these kernels",
-    concentration: "Concentration", map_cosine: "Maps: mean |cos|" });
+    concentration: "Concentration", map_cosine: "Maps: mean |cos|" }, ["expected_similarity", "map_cosine"]);
   const mean = canvas(""), photo = canvas("The photograph, 32 by 32 grey values");
   /** @type {((i: number) => string)[]} */
   const names = [(i) => `Kernel K${i}, one grey value a tap`, (i) => `Spectrum p${i} over the square of frequencies`,
@@ -185,10 +185,10 @@ function bandsView(view) {
 
   const nodes = [
     ...controls.nodes,
-    panel.node,
+    effect(figure(table, h("strong", {}, "Kernels, their spectra, their maps")), panel.lead),
+    h("p", { class: "convsim-note" }, "Spectra as with many channels, all on one scale; maps less their mean, each kernel and map on a scale of its own."),
     said,
-    figure(table, h("strong", {}, "Kernels, their spectra with many channels, and their maps"),
-      "maps are less their mean; each kernel and map on a scale of its own, the spectra on one"),
+    panel.node,
     h("div", { class: "convsim-matrix", style: "--convsim-columns: 2; max-width: none" },
       figure(mean.node, h("strong", {}, "Mean of the spectra"), "from −π to π; mid-grey is 1, as of noise"),
       figure(photo.node, h("strong", {}, "The photograph"))),

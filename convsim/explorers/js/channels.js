@@ -10,12 +10,14 @@ function channelEqualisers(name, pretty, className, taps, oninput) {
     h("div", { class: "convsim-limits", "aria-hidden": "true" }, ...limits), channels);
   /** @type {{ node: HTMLElement, columns: TapColumn[] }[]} */
   const groups = [];
-  let limit = 0;
+  const axis = tapAxis(node, limits, () => draw(now));
+  /** @type {number[]} */
+  let now = [];
 
   function add() {
     const c = groups.length, label = `${name} channel ${c + 1}`;
     const columns = Array.from({ length: taps }, (_, n) =>
-      tapColumn(label, n, limit, (at, value) => oninput(c * taps + at, value)));
+      tapColumn(label, n, (at, value) => oninput(c * taps + at, value)));
     const group = h("div", { class: "convsim-channel", role: "group", "aria-label": label },
       h("div", { class: "convsim-taps" }, ...columns.map((column) => column.node)),
       h("span", { class: "convsim-label", "aria-hidden": "true" }, `channel ${c + 1}`));
@@ -26,12 +28,8 @@ function channelEqualisers(name, pretty, className, taps, oninput) {
 
   /** @param {number[]} kernel its channels one after the other */
   function draw(kernel) {
-    const largest = Math.max(...kernel.map(Math.abs)), wanted = largest <= 1.5 ? 1.5 : roundRange([largest])[1];
-    if (wanted !== limit) {
-      limit = wanted;
-      [limit, 0, -limit].forEach((v, i) => { limits[i].textContent = short(v); });
-      for (const { input } of groups.flatMap((group) => group.columns)) [input.min, input.max] = [String(-limit), String(limit)];
-    }
+    now = kernel;
+    const limit = axis.follow(kernel, false);
     while (groups.length * taps < kernel.length) add();
     while (groups.length * taps > kernel.length) groups.pop()?.node.remove();
     groups.forEach(({ columns }, c) => columns.forEach((column, n) => column.draw(kernel[c * taps + n], limit)));

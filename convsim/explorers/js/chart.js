@@ -118,6 +118,27 @@ class Chart {
     this.put(name, "path", { class: className, d: d.join("") || "M0 0" });
   }
 
+  /** Tell the place across that a mouse is over, or a finger taps, as a whole number.
+   * @param {(n: number) => void} told */
+  pointed(told) {
+    const at = (/** @type {MouseEvent} */ event) => told(Math.round(this.#across(event)));
+    this.svg.addEventListener("pointermove", (event) => { if (event.pointerType !== "touch") at(event); });
+    this.svg.addEventListener("click", at);
+  }
+
+  /** @param {MouseEvent} event */
+  #across(event) {
+    return (this.pixel(event)[0] - this.x(0)) / this.step;
+  }
+
+  /** Where in the picture a pointer is, whatever the page's zoom.
+   * @param {MouseEvent} event
+   * @returns {Point} */
+  pixel({ clientX, clientY }) {
+    const box = this.svg.getBoundingClientRect(), zoom = box.width / this.width;
+    return [(clientX - box.left) / zoom, (clientY - box.top) / zoom];
+  }
+
   stop() {
     this.#observer.disconnect();
   }

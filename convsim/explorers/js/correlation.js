@@ -108,12 +108,60 @@ function kernelControls(view) {
   return { taps: field("Taps", taps, count), kernel: kernel.node, position: field("Position", position, where), draw };
 }
 
+/** The kernel's window follows the pointer that grabbed it.
+ * @param {Chart} over @param {View<"correlation">} view @param {() => void} grabbed */
+function draggableWindow(over, view, grabbed) {
+  /** @type {{ pointer: number, x: number, position: number } | null} */
+  let held = null;
+  over.svg.style.touchAction = "pan-y"; // sideways the window, up and down the page
+  over.svg.addEventListener("pointerdown", (event) => {
+    const s = view.state(), at = lastPosition(s), [x] = over.pixel(event), last = over.x(extent(s)[0] + at);
+    if (x > last + over.step / 2 || x < last - (s.kernel.length - 0.5) * over.step) return; // beside the window
+    grabbed();
+    held = { pointer: event.pointerId, x, position: at };
+    over.svg.setPointerCapture(event.pointerId);
+    event.preventDefault(); // no text is selected
+  });
+  over.svg.addEventListener("pointermove", (event) => {
+    if (held?.pointer !== event.pointerId) return;
+    const s = view.state(), to = held.position + Math.round((over.pixel(event)[0] - held.x) / over.step);
+    const position = Math.min(extent(s)[1] - 1, Math.max(0, to));
+    if (position !== lastPosition(s)) view.set({ position });
+  });
+  over.svg.addEventListener("lostpointercapture", () => { held = null; });
+}
+
+/** A button that moves the kernel along the signal, from its place or, at the end, from the start.
+ * @param {View<"correlation">} view */
+function playButton(view) {
+  let timer = 0;
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    node.textContent = "Play";
+  }
+  const node = button("Play", () => {
+    if (timer) return stop();
+    const step = () => {
+      const s = view.state(), end = extent(s)[1] - 1, at = lastPosition(s);
+      view.set({ position: at === end && !timer ? 0 : Math.min(end, at + 1) });
+      if (lastPosition(view.state()) === end) stop();
+    };
+    step();
+    timer = setInterval(step, 250);
+    node.textContent = "Stop";
+  });
+  return { node, stop };
+}
+
 /** @param {View<"correlation">} view */
 function correlationView(view) {
   const modes = modeControl(view), controls = kernelControls(view);
   const why = h("p", { class: "convsim-note" }), formula = h("p", { class: "convsim-sum" });
   const value = h("span", { class: "convsim-value", "data-readout": "value" });
   const over = new Chart(150, view.draw), products = new Chart(84, view.draw, 8), output = new Chart(140, view.draw);
+  const play = playButton(view);
+  draggableWindow(over, view, play.stop);
 
   /** @param {States["correlation"]} s */
   function draw(s) {
@@ -131,32 +179,32 @@ function correlationView(view) {
     const parts = touched.map(({ n, tap, x }) => [n, tap * x]);
     products.axes(1 - N, M + N - 2, ...roundRange(parts.map(([, v]) => v)));
     products.bars("products", "convsim-fill-lag0", parts, 0.8);
-    products.end(`Products under the kernel, with sum ${show(result.value)}`);
+    const size = parts.reduce((sum, [, v]) => sum + Math.abs(v), 0), told = show(result.value, undefined, size);
+    products.end(`Products under the kernel, with sum ${told}`);
     drawOutput(output, s, at, result.output);
 
-    value.textContent = show(result.value);
+    value.textContent = told;
     value.dataset.value = String(result.value);
     /** @param {Touched} under */
     const product = ({ tap, x }) => `(${short(x)})(${short(tap)})`;
     const sum = N <= 6 ? touched.map(product).join(" + ") : "sum of the products";
     formula.replaceChildren(`(X ⋆ K)[${at}] = ${sum} =`, value);
     why.textContent = whyThatLong(s);
-    return `Output ${at} of ${result.output_length}: ${show(result.value)}`;
+    return `Output ${at} of ${result.output_length}: ${told}`;
   }
   const nodes = [
     h("div", { class: "convsim-row" },
       h("div", { class: "convsim-field", role: "radiogroup", "aria-label": "Mode" }, h("span", {}, "Mode"), modes.node),
       controls.taps),
     controls.kernel,
-    controls.position,
-    figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"),
-      key("convsim-bg-one", "kernel K, over it")),
-    figure(products.svg, key("convsim-bg-lag0", "products X · K"), "their sum is the output:"),
-    formula,
+    h("div", { class: "convsim-row convsim-move" }, controls.position, play.node),
+    effect(figure(over.svg, key("convsim-dot-text", "signal X"), key("convsim-hollow-swatch", "zero padding"),
+      key("convsim-bg-one", "kernel K, over it: drag it")), formula),
+    figure(products.svg, key("convsim-bg-lag0", "products X · K"), "their sum is the output"),
     figure(output.svg, key("convsim-dot-two", "output X ⋆ K"), "value n stands under sample n"),
     why,
   ];
-  return { nodes, draw, stop: () => [over, products, output].forEach((c) => c.stop()) };
+  return { nodes, draw, stop: () => [play, over, products, output].forEach((c) => c.stop()), reset: play.stop };
 }
 
 DRAWINGS.correlation = {

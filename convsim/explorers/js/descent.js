@@ -4,7 +4,7 @@
 /** @typedef {States["similarity"]["loss"] | States["spectrum"]["loss"]} LossName */
 /** What the views of two 1-d kernels have in common.
  * @typedef {{ kernel_1: { length: [number, number] }, learning_rate: Bounds, loss: { choices: LossName[] } }} PairTraits
- * @typedef {{ traits: PairTraits, state(): PairState, set(patch: Partial<PairState>): void }} PairView
+ * @typedef {{ traits: PairTraits, state(): PairState, set(patch: Partial<PairState>): void, draw(): void }} PairView
  */
 
 /** @typedef {(a: number[], b: number[]) => number[]} Gradient with respect to a */
@@ -76,19 +76,30 @@ function oneStep(view) {
 /** A descent from the state of the view, or the sentence that says why there is none.
  * @param {PairView} view */
 function descentFrom(view) {
-  const from = view.state(), begin = lossOf(from);
-  if (begin === null) return UNDEFINED;
-  const scale = LOSSES[from.loss].held ? 1 : dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
-  if (!(begin > 1e-24 * scale)) return "The loss is already zero: there is nothing to descend.";
-  let now = from, last = begin, steps = 0;
+  let from = view.state(), now = from, begin = 0, last = 0, steps = 0;
   /** @param {PairState} s */
   const publish = ({ kernel_1, kernel_2 }) => view.set({ kernel_1, kernel_2 });
   /** @param {PairState} s */
-  const kernels = (s) => JSON.stringify([s.kernel_1, s.kernel_2]);
+  const text = (s) => JSON.stringify([s.kernel_1, s.kernel_2, s.loss, s.learning_rate]);
+
+  /** Begin from the state of the view; the sentence that says why there is nothing to descend, if so. */
+  function takeUp() {
+    from = now = view.state();
+    const value = lossOf(from);
+    if (value === null) return UNDEFINED;
+    const scale = LOSSES[from.loss].held ? 1 : dot(from.kernel_1, from.kernel_1) * dot(from.kernel_2, from.kernel_2);
+    if (!(value > 1e-24 * scale)) return "The loss is already zero: there is nothing to descend.";
+    [begin, last, steps] = [value, value, 0];
+    return "";
+  }
 
   /** Take some steps; the sentence that ends the run, or nothing while it goes on.
    * @param {number} count */
   const advance = (count) => {
+    if (text(view.state()) !== text(now)) { // the reader, or Python, has pulled the kernels away
+      const end = takeUp();
+      if (end) return end;
+    }
     for (let i = 0; i < count; i++) {
       const next = { ...now, ...descend(now) }, value = lossOf(next);
       steps++;
@@ -108,25 +119,26 @@ function descentFrom(view) {
     publish(now);
     return "";
   };
-  return {
-    advance,
-    interrupted: () => kernels(view.state()) !== kernels(now),
-    progress: () => `Step ${steps}: loss ${show(last)}`,
-  };
+  return takeUp() || { advance, progress: () => `Step ${steps}: loss ${show(last)}` };
 }
 
 /** Gradient descent on both kernels: one step, or a run that ends by itself.
  * @param {PairView} view */
 function descentPanel(view) {
   const { loss: losses, learning_rate: rates } = view.traits;
-  /** @param {Partial<PairState>} patch */
-  const change = (patch) => { halt(""); view.set(patch); };
   const loss = select(losses.choices.map((name) => [name, LOSSES[name].label]), (name) => change({ loss: name }));
   const rate = numberInput({ min: rates.low, max: rates.high, step: "any", required: true },
     (value) => change({ learning_rate: value }));
   const run = button("Run", () => (frame ? halt("Stopped.") : start()));
   const message = h("p", { class: "convsim-note", role: "status" });
-  let frame = 0, stepping = false;
+  let frame = 0, stepping = false, held = false;
+
+  /** A change by the reader's hand: a descent that runs goes on from there.
+   * @param {Partial<PairState>} patch */
+  function change(patch) {
+    if (!frame) message.replaceChildren();
+    view.set(patch);
+  }
 
   /** What moves the kernels in here is the descent, not the reader.
    * @param {() => string} step */
@@ -144,16 +156,20 @@ function descentPanel(view) {
     run.textContent = "Run";
     message.setAttribute("aria-live", "polite");
     message.replaceChildren(...subscripted(text));
+    view.draw(); // the sliders' axes follow now
   }
+
+  /** A descent that runs waits while a tap is held.
+   * @param {boolean} by */
+  const hold = (by) => { held = by; };
 
   function start() {
     const descent = descentFrom(view);
     if (typeof descent === "string") return halt(descent);
     const tick = () => {
-      if (descent.interrupted()) return halt("Stopped: the kernels were set by other means.");
-      const end = stepped(() => descent.advance(2));
+      const end = held ? "" : stepped(() => descent.advance(2));
       if (end) return halt(end);
-      message.textContent = descent.progress();
+      message.textContent = held ? "Waiting while you hold a tap." : descent.progress();
       frame = requestAnimationFrame(tick);
     };
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return halt(stepped(() => descent.advance(3000)));
@@ -169,5 +185,5 @@ function descentPanel(view) {
   ];
   /** @param {PairState} s */
   const draw = (s) => { loss.value = s.loss; follow(rate, s.learning_rate); };
-  return { nodes, draw, halt, stepping: () => stepping };
+  return { nodes, message, draw, halt, change, hold, stepping: () => stepping };
 }

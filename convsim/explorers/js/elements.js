@@ -87,6 +87,29 @@ function slider(attributes, oninput) {
   return input;
 }
 
+/** Tell when a hand takes hold of a slider in a node, and when it lets go.
+ * @param {HTMLElement} node @param {(by: boolean) => void} told */
+function whileHeld(node, told) {
+  const ends = ["pointerup", "pointercancel"];
+  const release = () => {
+    for (const end of ends) removeEventListener(end, release);
+    told(false);
+  };
+  node.addEventListener("pointerdown", ({ target }) => {
+    if (!(target instanceof Element && target.matches("input"))) return;
+    for (const end of ends) addEventListener(end, release);
+    told(true);
+  });
+}
+
+/** What the controls above it move; on a narrow screen it stays in view beside them.
+ * @param {Node[]} nodes */
+const effect = (...nodes) => h("div", { class: "convsim-effect" }, ...nodes);
+
+/** What is not needed at first.
+ * @param {string} summary @param {Node[]} nodes */
+const more = (summary, ...nodes) => h("details", { class: "convsim-more" }, h("summary", {}, summary), ...nodes);
+
 /** @typedef {{ low: number, high: number }} Bounds */
 
 const inline = () => h("span", { class: "convsim-inline-value" });

@@ -181,14 +181,15 @@ function imageView(view) {
   const photo = canvas("The photograph X, 64 by 64 grey values");
   const maps = [canvas("Feature map F1"), canvas("Feature map F2")];
   const scale = h("p", { class: "convsim-note" }), strength = h("span");
-  const heat = new Chart(220, view.draw);
+  const heat = new Chart(220, view.draw), spot = pixelSpot(maps, view.draw);
 
   /** @param {States["image"]} s */
   function draw(s) {
-    const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s);
+    const analysed = analyse(s), { x, maps: [f1, f2], terms, largest, readouts } = analysed;
     controls.draw(s);
     editors.forEach((e) => e.draw(s));
-    const sentence = panel.draw(readouts, largest);
+    const sentence = panel.draw(analysed);
+    spot.draw(x, [f1, f2], [s.kernel_1, s.kernel_2]);
     let white = 0;
     for (const map of [f1, f2]) for (const v of map.v) white = Math.max(white, Math.abs(v));
     photo.paint(x, (v) => 255 * v);
@@ -205,16 +206,18 @@ function imageView(view) {
   const nodes = [
     controls.node,
     h("div", { class: "convsim-kernels" }, ...editors.map((e) => e.node)),
-    h("div", { class: "convsim-pictures" },
-      figure(photo.node, "photograph X"),
-      figure(maps[0].node, key("convsim-bg-one", "feature map F₁")),
-      figure(maps[1].node, key("convsim-bg-two", "feature map F₂"))),
+    effect(
+      h("div", { class: "convsim-pictures" },
+        figure(marked(photo.node, spot.marks[0]), "photo X"),
+        figure(marked(maps[0].node, spot.marks[1]), key("convsim-bg-one", "map F₁")),
+        figure(marked(maps[1].node, spot.marks[2]), key("convsim-bg-two", "map F₂"))),
+      panel.lead, panel.sum),
+    spot.node,
     scale,
     panel.node,
     figure(heat.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], one cell per lag:",
       key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative"),
       key("convsim-middle-swatch", "lag (0, 0)"), strength),
-    panel.sum,
   ];
   return { nodes, draw, stop: () => heat.stop() };
 }

@@ -182,7 +182,7 @@ const aboutInput = (patches, shares) => (shares
 /** @param {View<"input">} view */
 function inputView(view) {
   const controls = inputControls(view), eps = epsSlider(view);
-  const panel = readoutPanel({ kernel_cosine: "Kernels: mean |cos|", map_cosine: "Maps: mean |cos|" });
+  const panel = readoutPanel({ kernel_cosine: "Kernels: mean |cos|", map_cosine: "Maps: mean |cos|" }, ["kernel_cosine", "map_cosine"]);
   const picture = canvas(""), said = h("p", { class: "convsim-alive" });
   const [matrix, shares] = [1, 2].map(() => squareChart(view.draw));
   const [ofKernels, ofMaps] = [1, 2].map(() => squareChart(view.draw, 240));
@@ -228,10 +228,9 @@ function inputView(view) {
     h("div", { class: "convsim-caption" }, "Matrices:", key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative")),
     said,
     eps.node,
-    panel.node,
-    h("div", { class: "convsim-kernels" },
+    effect(h("div", { class: "convsim-kernels convsim-twins" },
       figure(ofKernels.svg, h("strong", {}, "K Kᵀ"), "cosines of the kernels"),
-      figure(ofMaps.svg, h("strong", {}, "K R Kᵀ"), "cosines of the feature maps")),
+      figure(ofMaps.svg, h("strong", {}, "K R Kᵀ"), "cosines of the feature maps")), panel.lead),
     figure(table, h("strong", {}, "Kernels, and their feature maps"),
       "mid-grey is 0, black below, white above; each on a scale of its own"),
   ];

@@ -22,9 +22,28 @@ const settable = (traits) => Object.keys(traits).filter((name) => !traits[name].
  * @param {any} value
  * @returns {string} */
 const write = (value) => (Array.isArray(value?.[0]) ? value.map(write).join(";") : String(value));
-/** @param {number} index @param {string[]} names @param {Record<string, Value>} s */
-const address = (index, names, s) =>
-  `${location.href.split("#")[0]}#convsim=${index}&${names.map((k) => `${k}=${write(s[k])}`).join("&")}`;
+/** The explorers of a page by their index: their part of a link ("" from one that is as it was
+ * made, unless it is wanted always), their link to be written anew, and a way to fill the window.
+ * @type {Map<number, { part: (always: boolean) => string, renew: () => void, present: () => void }>} */
+const ON_PAGE = new Map();
+
+/** One explorer's part of a link.
+ * @param {number} index @param {string[]} names @param {Record<string, Value>} s @param {boolean} presented */
+const section = (index, names, s, presented) =>
+  `convsim=${index}&${names.map((k) => `${k}=${write(s[k])}`).join("&")}${presented ? "&present=1" : ""}`;
+
+/** A link to an explorer, with the others that the reader has changed.
+ * @param {number} index */
+function address(index) {
+  const parts = [...ON_PAGE].sort(([a], [b]) => Number(b === index) - Number(a === index) || a - b)
+    .map(([i, { part }]) => part(i === index));
+  return `${location.href.split("#")[0]}#${parts.filter(Boolean).join("&")}`;
+}
+
+/** The parts of the page's own address by the explorers that they are meant for, in their order.
+ * @returns {Map<string | null, URLSearchParams>} */
+const addressed = () => new Map(location.hash.slice(1).replaceAll("+", "%2B").split(/&(?=convsim=)/)
+  .map((text) => new URLSearchParams(text)).map((parts) => [parts.get("convsim"), parts]));
 /** @param {string} name @param {string[]} names @param {Record<string, Value>} s */
 const python = (name, names, s) => `${name}(${names.map((k) => `${k}=${JSON.stringify(s[k])}`).join(", ")})`;
 
@@ -65,8 +84,8 @@ function parse(text, { choices, low = -Infinity, high = Infinity, whole, length,
 /** Take the state from the address if it is meant for this explorer; false if it is mangled.
  * @param {Model} model @param {Kind} kind @param {HTMLElement} el */
 function restore(model, kind, el) {
-  const parts = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B"));
-  if (parts.get("convsim") !== String(model.get("_index"))) return true;
+  const index = model.get("_index"), all = addressed(), parts = all.get(String(index));
+  if (!parts) return true;
   /** @type {Record<string, Trait>} */
   const traits = EXPLORERS[kind].traits;
   /** @type {Record<string, Value>} */
@@ -82,6 +101,9 @@ function restore(model, kind, el) {
   const next = Object.fromEntries(Object.keys(traits).map((name) => [name, patch[name] ?? model.get(name)]));
   if (drawingOf(kind).consistent?.(next) === false) return false;
   for (const [name, value] of Object.entries(patch)) model.set(name, value);
-  el.scrollIntoView({ block: "start" });
+  if ([...all.keys()][0] === String(index)) {
+    el.scrollIntoView({ block: "start" });
+    if (parts.has("present")) ON_PAGE.get(index)?.present();
+  }
   return true;
 }

@@ -6,11 +6,16 @@ function analyse(k1, k2, x, lags) {
   const cross = correlate(k1, k2);
   const terms = Array.from(cross.v, (value, n) => value * lags.v[n]);
   const middle = (terms.length - 1) / 2;
-  const mapCosine = cosine(maps[0].v, maps[1].v);
+  const mapCosine = cosine(maps[0].v, maps[1].v), products = dot(k1.v.map(Math.abs), k2.v.map(Math.abs));
+  const largest = Math.max(...terms.map(Math.abs));
   return {
     maps,
+    cross,
+    lags,
     terms,
-    largest: Math.max(...terms.map(Math.abs)),
+    largest,
+    // of what is added up, by which rounding is told from zero: for ⟨K₁, K₂⟩ and for Eq. 11
+    sizes: { kernels: products, sum: Math.max(largest, products * lags.v[middle]) },
     readouts: {
       kernel_similarity: dot(k1.v, k2.v),
       kernel_cosine: cosine(k1.v, k2.v),
@@ -53,22 +58,28 @@ const MAP_READOUTS = {
   convolutional_similarity: "L_CS = ‖K₁ ⋆ K₂‖²",
 };
 
-/** The readouts of two feature maps, and Eq. 11 as a sum. */
-function mapsPanel() {
-  const panel = readoutPanel(MAP_READOUTS), total = h("strong");
+/** What the parts of Eq. 11 are called: in the book, and at a first sight. */
+const SUM_WORDS = { lag_0: "lag 0: ", other_lags: "+ other lags: ", total: "= ⟨F₁, F₂⟩: " };
+/** @typedef {ReturnType<typeof analyse>} Analysed */
+
+/** The readouts of two feature maps, and Eq. 11 as a sum.
+ * @param {Record<string, string>} [labels] @param {typeof SUM_WORDS} [words] */
+function mapsPanel(labels = MAP_READOUTS, words = SUM_WORDS) {
+  const panel = readoutPanel(labels, ["kernel_cosine", "feature_map_cosine"]), total = h("strong");
   const sum = h("p", { class: "convsim-sum" },
-    h("span", {}, "lag 0: ", panel.cell("lag_0", "strong", "convsim-text-lag0")),
-    h("span", {}, "+ other lags: ", panel.cell("other_lags", "strong", "")),
-    h("span", {}, "= ⟨F₁, F₂⟩: ", total));
-  /** The sums over lags are as exact as their largest term allows. */
-  const overLags = ["feature_map_similarity", "lag_0", "other_lags"];
-  /** @param {Readouts} readouts @param {number} largest */
-  function draw(readouts, largest) {
-    const unitOf = (/** @type {string} */ name) => (overLags.includes(name) ? Math.max(1, largest) : 1);
-    total.textContent = show(readouts.feature_map_similarity, undefined, unitOf("lag_0"));
+    h("span", {}, words.lag_0, panel.cell("lag_0", "strong", "convsim-text-lag0")),
+    h("span", {}, words.other_lags, panel.cell("other_lags", "strong", "")),
+    h("span", {}, words.total, total));
+  /** @param {Analysed} analysed */
+  function draw({ readouts, sizes }) {
+    /** L_CS, a sum of squares, is 0 only of zeros.
+     * @type {Record<string, number>} */
+    const units = { kernel_similarity: sizes.kernels, kernel_cosine: 1, feature_map_cosine: 1, convolutional_similarity: 0 };
+    const unitOf = (/** @type {string} */ name) => units[name] ?? sizes.sum;
+    total.textContent = show(readouts.feature_map_similarity, undefined, sizes.sum);
     return panel.draw(readouts, unitOf);
   }
-  return { node: panel.node, sum, draw };
+  return { node: panel.node, lead: panel.lead, sum, draw };
 }
 
 /** Two traits of one change may arrive one after the other.

@@ -18,8 +18,9 @@ function drawMatrix(chart, rows, peak, label) {
     chart.put(`cell${i},${j}`, "rect", { class: v < 0 ? "convsim-negative" : "convsim-positive", rx: 3,
       x: f(j * cell + 1), y: f(i * cell + 1), width: f(cell - 2), height: f(cell - 2), "fill-opacity": f(share) });
     if (r.length > 4) return;
+    const style = `font-size: ${cell < 40 ? 10 : 12}px`;
     chart.put(`text${i},${j}`, "text", { class: share > 0.7 ? "convsim-number" : "convsim-tick convsim-strong",
-      "text-anchor": "middle", x: f(across), y: f((i + 0.5) * cell + 4) }, show(v, 2));
+      "text-anchor": "middle", x: f(across), y: f((i + 0.5) * cell + 4), style }, show(v, 2));
   }));
   chart.end(label);
 }

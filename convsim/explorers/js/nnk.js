@@ -150,7 +150,7 @@ function arrangements(view) {
 
 /** @param {View<"nnk">} view */
 function nnkView(view) {
-  const panel = readoutPanel(NNK_READOUTS), knn = new Chart(440, view.draw), nnk = new Chart(440, view.draw);
+  const panel = readoutPanel(NNK_READOUTS, ["neighbors", "error"]), knn = new Chart(440, view.draw), nnk = new Chart(440, view.draw);
   const hand = pointHand(view), controls = neighbourControls(view), weights = weightList();
   const said = h("p", { class: "convsim-alive" });
   [knn, nnk].forEach((plane) => draggable(plane, view, hand));
@@ -180,13 +180,13 @@ function nnkView(view) {
   const nodes = [
     arrangements(view),
     controls.node,
+    hand.node,
     h("div", { class: "convsim-kernels" },
       figure(knn.svg, h("strong", {}, "k nearest neighbours"), key("convsim-dot-one", "one of the k nearest"),
         key("convsim-dot-other", "another point")),
-      figure(nnk.svg, h("strong", {}, "NNK neighbours"), key("convsim-wide-swatch", "weight"),
+      effect(figure(nnk.svg, h("strong", {}, "NNK neighbours"), key("convsim-wide-swatch", "weight"),
         key("convsim-hollow-swatch", "hidden"), key("convsim-dash-two", "border"),
-        key("convsim-polytope-swatch", "NNK polytope"))),
-    hand.node,
+        key("convsim-polytope-swatch", "NNK polytope")), panel.lead)),
     panel.node,
     h("div", { class: "convsim-figure", role: "group", "aria-label": "Weights" },
       h("div", { class: "convsim-caption" }, h("strong", {}, "Weights θ"), "of the k nearest, nearest first"), weights.node),

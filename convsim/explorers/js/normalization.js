@@ -172,8 +172,8 @@ function drawCurves(curves, s, r, lowest) {
 /** @param {View<"normalization">} view */
 function normalizationView(view) {
   const which = optimiserControl(view), controls = descentControls(view);
-  const plane = new Chart(320, view.draw), curves = new Chart(320, view.draw), radii = h("span");
-  const readouts = h("div"), equivalent = h("span"), about = h("p", { class: "convsim-note" });
+  const plane = new Chart(320, view.draw), curves = new Chart(220, view.draw), radii = h("span");
+  const readouts = h("div"), lead = h("div"), equivalent = h("span"), about = h("p", { class: "convsim-note" });
   /** One for each optimiser, for its labels name the rate.
    * @type {{ [name in OptimiserName]?: ReturnType<typeof readoutPanel> }} */
   const panels = {};
@@ -183,8 +183,11 @@ function normalizationView(view) {
   /** @param {States["normalization"]} s */
   function draw(s) {
     const r = normalizationReadouts(s), optimiser = OPTIMISERS[s.optimizer];
-    const panel = (panels[s.optimizer] ??= readoutPanel(normalizationLabels(optimiser)));
-    if (readouts.firstChild !== panel.node) readouts.replaceChildren(panel.node);
+    const panel = (panels[s.optimizer] ??= readoutPanel(normalizationLabels(optimiser), ["norm_start", "loss_end"]));
+    if (readouts.firstChild !== panel.node) {
+      readouts.replaceChildren(panel.node);
+      lead.replaceChildren(panel.lead);
+    }
     ring ??= lossRing(s.points);
     const sentence = panel.draw(r, (name) => (name === "turned" ? 1 : 0));
     [which, ...controls].forEach((c) => c.draw(s));
@@ -199,14 +202,14 @@ function normalizationView(view) {
   const nodes = [
     which.node,
     h("div", { class: "convsim-kernels" }, ...controls.map((c) => c.node)),
-    readouts,
     h("div", { class: "convsim-kernels" },
       figure(plane.svg, h("strong", {}, "The plane of w"), key("convsim-dot-text", "start"),
         key("convsim-final-swatch", "end"), key("convsim-mean-swatch", "best direction"),
         key("convsim-area-swatch", "loss in each direction"), radii),
-      figure(curves.svg, h("strong", {}, "Loss over the steps"),
+      effect(figure(curves.svg, h("strong", {}, "Loss over the steps"),
         key("convsim-wide-swatch", "A: from scale s with η"), key("convsim-dash-two", equivalent),
-        key("convsim-thin-swatch", "from scale 1 with η"), key("convsim-mean-swatch", "lowest"))),
+        key("convsim-thin-swatch", "from scale 1 with η"), key("convsim-mean-swatch", "lowest")), lead)),
+    readouts,
     about,
   ];
   return { nodes, draw, stop: () => [plane, curves].forEach((c) => c.stop()) };

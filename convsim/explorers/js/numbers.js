@@ -2,7 +2,8 @@
 
 const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
 
-/** A number as a reader wants it: about four digits, a true minus, no 1e-17 for zero.
+/** A number as a reader wants it: about four digits, a true minus, no 1e-17 for zero, and no 0.00
+ * for what is not zero.
  * @param {number | null} value @param {number} [digits] @param {number} [unit] */
 function show(value, digits, unit = 1) {
   if (value === null) return "undefined";
@@ -15,7 +16,7 @@ function show(value, digits, unit = 1) {
     return `${minus(mantissa)} × 10${Number(power) < 0 ? "⁻" : ""}${raised}`;
   }
   const text = value.toFixed(digits ?? (size >= 1000 ? 1 : size >= 100 ? 2 : size >= 10 ? 3 : 4));
-  return Number(text) === 0 ? text.replace("-", "") : minus(text);
+  return Number(text) === 0 ? short(Number(value.toPrecision(1))) : minus(text);
 }
 
 /** @type {(text: number | string) => string} */

@@ -143,7 +143,7 @@ function operatorControls(view) {
 
 /** @param {View<"operators">} view */
 function operatorsView(view) {
-  const controls = operatorControls(view), panel = readoutPanel(OPERATOR_READOUTS);
+  const controls = operatorControls(view), panel = readoutPanel(OPERATOR_READOUTS, ["convolutional_similarity", "ocnn_term"]);
   const kernels = /** @type {const} */ (["kernel_1", "kernel_2"]).map((name, which) =>
     channelEqualisers(`K${which + 1}`, ["K₁", "K₂"][which], ["convsim-one", "convsim-two"][which], CHANNEL_TAPS, (n, value) =>
       view.set({ [name]: view.state()[name].map((tap, at) => (at === n ? value : tap)) })));
@@ -157,7 +157,8 @@ function operatorsView(view) {
     controls.draw(s);
     [s.kernel_1, s.kernel_2].forEach((kernel, which) => kernels[which].draw(kernel.slice(0, s.channels * CHANNEL_TAPS)));
     /** @type {Record<string, number>} */
-    const units = { convolutional_similarity: 0, ocnn_term: r.convolutional_similarity };
+    const units = { convolutional_similarity: 0, ocnn_term: r.convolutional_similarity,
+      kernel_similarity: dot(s.kernel_1.map(Math.abs), s.kernel_2.map(Math.abs)) };
     const sentence = panel.draw(r, (name) => units[name] ?? 1);
     const [text, warn] = aboutNorms(s.channels, r);
     said.replaceChildren(...subscripted(text));
@@ -168,23 +169,23 @@ function operatorsView(view) {
     drawProductOf(left, first, peak, `K1 transposed times K2, ${first.length} by ${first.length}: ` +
       `squared norm per position ${show(r.convolutional_similarity)}`, false);
     drawProductOf(right, second, peak, `K1 times K2 transposed, ${POSITIONS} by ${POSITIONS}: ` +
-      `squared norm per position ${show(r.ocnn_term, undefined, units.ocnn_term)}, ${show(r.kernel_similarity)} on the diagonal`, true);
+      `squared norm per position ${show(r.ocnn_term, undefined, units.ocnn_term)}, ${show(r.kernel_similarity, undefined, units.kernel_similarity)} on the diagonal`, true);
     strength.textContent = `full colour: ±${show(peak)}`;
     return warn ? text : sentence;
   }
 
-  const pictures = h("div", { class: "convsim-kernels" },
+  const pictures = h("div", { class: "convsim-kernels convsim-twins" },
     figure(left.svg, h("strong", {}, "𝒦₁ᵀ𝒦₂"), size),
     figure(right.svg, h("strong", {}, "𝒦₁𝒦₂ᵀ"), `${POSITIONS} × ${POSITIONS}`, key("convsim-middle-swatch", "lag 0: ⟨K₁, K₂⟩")));
   pictures.style.alignItems = "end"; // under captions of one line or two
   const nodes = [
     controls.node,
     h("div", { class: "convsim-kernels" }, ...kernels.map((kernel) => kernel.node)),
-    panel.node,
-    said,
-    pictures,
+    effect(pictures, panel.lead),
     h("div", { class: "convsim-caption" }, "Both:", key("convsim-bg-positive", "positive"),
       key("convsim-bg-negative", "negative"), strength),
+    said,
+    panel.node,
     sum,
   ];
   return { nodes, draw, stop: () => [left, right].forEach((chart) => chart.stop()) };

@@ -48,9 +48,10 @@ function render({ model, el }) {
   const { name, traits } = EXPLORERS[kind], { title, build, consistent } = drawingOf(kind);
   const names = Object.keys(traits), keys = settable(traits), index = model.get("_index");
   const state = () => Object.fromEntries(names.map((k) => [k, model.get(k)]));
-  const initial = state(), live = announcer(() => sentence);
-  const link = linkRow(index !== undefined, () => { built.reset?.(); view.set(initial); });
-  let setting = false, gone = false, sentence = "";
+  const made = state(), live = announcer(() => sentence);
+  let shared = made, setting = false, gone = false, sentence = ""; // shared: by the link that the page came with
+  /** @param {Record<string, any>} patch */
+  const begin = (patch) => { built.reset?.(); view.set(patch); };
 
   /** @type {View<any>} */
   const view = {
@@ -68,27 +69,78 @@ function render({ model, el }) {
       const s = state();
       if (gone || consistent?.(s) === false) return;
       sentence = built.draw(s);
-      link.text.value = index === undefined ? python(name, keys, s) : address(index, keys, s);
+      if (index === undefined) link.text.value = python(name, keys, s);
+      else for (const { renew } of ON_PAGE.values()) renew();
     },
   };
+  const link = linkRow(index !== undefined, () => begin(shared));
   const tell = () => {
     link.note.textContent = "";
     live.announce();
   };
   const arrived = atOnce(() => { if (!gone) { view.draw(); tell(); } });
   const changed = () => { if (!setting) arrived(); };
-  const built = build(view), root = frame(kind, title, [...built.nodes, link.node, live.node]);
+  const taken = () => { shared = state(); }; // from a link
+  const built = build(view);
+  const root = frame(kind, title, [...triesRow(model.get("examples"), (patch) => begin({ ...made, ...patch })),
+    ...built.nodes, link.node, live.node]);
   el.append(root);
+  if (index !== undefined) {
+    const stage = presenter(el, root, title, () => view.draw());
+    link.node.append(stage.button);
+    ON_PAGE.set(index, {
+      part: (always) => (always || keys.some((k) => write(model.get(k)) !== write(made[k]))
+        ? section(index, keys, state(), stage.isOpen()) : ""),
+      renew: () => { link.text.value = address(index); },
+      present: stage.open,
+    });
+  }
   for (const k of names) model.on(`change:${k}`, changed);
+  model.on("change:_taken", taken);
   view.draw();
 
   return () => {
     gone = true;
     live.stop();
     for (const k of names) model.off(`change:${k}`, changed);
+    model.off("change:_taken", taken);
     built.stop?.();
     root.remove();
   };
+}
+
+/** Things to try, as buttons.
+ * @param {Record<string, Record<string, any>> | undefined} examples @param {(patch: Record<string, any>) => void} begin */
+function triesRow(examples, begin) {
+  const buttons = Object.entries(examples ?? {}).map(([label, patch]) => button(label, () => begin(patch)));
+  if (!buttons.length) return [];
+  return [h("div", { class: "convsim-row convsim-middle-row", role: "group", "aria-label": "Things to try" },
+    h("span", { class: "convsim-note" }, "Try:"), ...buttons)];
+}
+
+/** Shows an explorer over the whole window, in large type: it moves into a dialog, and back.
+ * @param {Element} el @param {HTMLElement} root @param {string} title @param {() => void} redraw */
+function presenter(el, root, title, redraw) {
+  const stage = h("dialog", { class: "convsim-stage", "aria-label": title, onclose: () => {
+    el.prepend(root);
+    turn("Fill the window");
+    toggle.focus();
+  } });
+  /** @param {string} text */
+  const turn = (text) => {
+    toggle.textContent = text;
+    redraw();
+  };
+  const open = () => {
+    if (stage.open) return;
+    stage.append(root);
+    stage.showModal();
+    toggle.focus({ preventScroll: true });
+    turn("Back to the page");
+  };
+  const toggle = button("Fill the window", () => (stage.open ? stage.close() : open()));
+  el.append(stage);
+  return { button: toggle, open, isOpen: () => stage.open };
 }
 
 /** The box around an explorer.
@@ -178,6 +230,7 @@ function mountAll() {
     const go = () => {
       const note = el.querySelector(".convsim-footer .convsim-note");
       if (!restore(model, kind, el) && note) note.textContent = "This link cannot be read.";
+      else model.set("_taken", location.hash);
     };
     go();
     addEventListener("hashchange", go);

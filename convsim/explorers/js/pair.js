@@ -4,7 +4,7 @@
 function kernelPair(view, fit = (_, kernel, N) => resized(kernel, N)) {
   const descent = descentPanel(view);
 
-  /** A change by the reader's hand: it ends a running descent and the message about it.
+  /** What a button does: it ends a running descent and the message about it.
    * @param {Record<string, any>} patch */
   function act(patch) {
     descent.halt("");
@@ -15,7 +15,7 @@ function kernelPair(view, fit = (_, kernel, N) => resized(kernel, N)) {
   const change = (name) => (/** @type {number} */ n, /** @type {number} */ value) => {
     const kernel = view.state()[name].slice();
     kernel[n] = value;
-    act({ [name]: kernel });
+    descent.change({ [name]: kernel });
   };
   const equalisers = [
     equaliser("K1", "K₁", "convsim-one", change("kernel_1")),
@@ -23,17 +23,18 @@ function kernelPair(view, fit = (_, kernel, N) => resized(kernel, N)) {
   ];
   const taps = tapsSlider(view.traits.kernel_1, (N) => {
     const s = view.state();
-    act({ kernel_1: fit(0, s.kernel_1, N), kernel_2: fit(1, s.kernel_2, N) });
+    descent.change({ kernel_1: fit(0, s.kernel_1, N), kernel_2: fit(1, s.kernel_2, N) });
   });
   const count = inline(), node = h("div", { class: "convsim-kernels" }, ...equalisers.map((e) => e.node));
+  whileHeld(node, descent.hold);
 
   /** @param {PairState} s */
   function draw(s) {
     const N = s.kernel_1.length;
     follow(taps, N);
     count.textContent = `N = ${N}`;
-    equalisers[0].draw(s.kernel_1);
-    equalisers[1].draw(s.kernel_2);
+    equalisers[0].draw(s.kernel_1, descent.stepping());
+    equalisers[1].draw(s.kernel_2, descent.stepping());
     node.classList.toggle("convsim-stacked", N > 8);
     descent.draw(s);
   }

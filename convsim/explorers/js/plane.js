@@ -75,8 +75,8 @@ function draggable(plane, view, hand) {
   let held = null;
   /** @param {PointerEvent} event */
   const at = (event) => {
-    const box = plane.svg.getBoundingClientRect(), pixels = plane.x(1) - plane.x(0);
-    return [(event.clientX - box.left - plane.x(0)) / pixels, (plane.y(0) - event.clientY + box.top) / pixels];
+    const [x, y] = plane.pixel(event), pixels = plane.x(1) - plane.x(0);
+    return [(x - plane.x(0)) / pixels, (plane.y(0) - y) / pixels];
   };
   /** @param {Event} event */
   const onPoint = ({ target }) => target instanceof Element && target.classList.contains("convsim-grab");

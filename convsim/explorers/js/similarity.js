@@ -23,22 +23,21 @@ function orthogonalTo(a, b) {
   return b;
 }
 
-/** Eq. 11 as bars, one a lag, and their running sum.
- * @param {Chart} lags @param {number[]} terms @param {Readouts} readouts */
-function drawLags(lags, terms, readouts) {
-  let total = 0;
-  const sums = terms.map((term) => (total += term));
-  const last = terms.length - 1, middle = last / 2, others = indexed(terms).filter(([n]) => n !== middle);
-  lags.axes(0, last, ...roundRange(terms, sums));
-  lags.bars("others", "convsim-fill-other", others);
-  lags.bars("lag0", "convsim-fill-lag0", [[middle, terms[middle]]]);
-  lags.line("running", "convsim-line-text", indexed(sums));
-  lags.dots("points", "convsim-fill-text", indexed(sums), 2);
-  lags.dots("final", "convsim-final", [[last, total]], 5);
-  lags.ticks(last > 0 ? [0, middle, last] : [0], (n) => n - middle);
-  lags.end(`Eq. 11 as ${terms.length} bars: lag 0 gives ${show(readouts.lag_0)}, ` +
-    `the other lags ${show(readouts.other_lags)}, together ${show(total)}`);
-}
+/** The words of the front page, which come before any chapter. */
+const FIRST_WORDS = {
+  readouts: { kernel_cosine: "Kernels: cosine", feature_map_cosine: "Maps: |cosine|" },
+  sum: { lag_0: "in place: ", other_lags: "+ moved: ", total: "= inner product of the maps: " },
+  /** @type {LagWords} */
+  lags: {
+    caption: ["Why?", "Move K₂ along K₁, one place at a time; every move adds its share to the inner product:"],
+    lag_0: "in place: all that orthogonality sees",
+    others: "moved",
+    look: "Look at move",
+    ask: "Point at a bar, or choose a move, to see K₂ laid over K₁ there.",
+    told: (n, cross, input, share) => `Moved by ${minus(n)}: the products of overlapping bars add up to ${cross}; times ` +
+      `${input}, the product of the input with itself moved as far, that is ${share}.`,
+  },
+};
 
 /** Buttons that make kernels: orthogonal ones, random ones.
  * @param {View<"similarity">} view @param {ReturnType<typeof kernelPair>} pair */
@@ -57,27 +56,30 @@ function kernelButtons(view, { act, descent }) {
     const draw = () => view.state().kernel_1.map(() => hundredths(Math.random()));
     act({ kernel_1: draw(), kernel_2: draw() });
   }
-  return h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise));
+  const node = h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise));
+  if (view.state().simple) node.append(descent.message);
+  return node;
 }
 
 /** @param {View<"similarity">} view */
 function similarityView(view) {
-  const analyse = signalAnalyser(), panel = mapsPanel();
-  const pair = kernelPair(view), { act, descent } = pair;
+  const { simple } = view.state(), analyse = signalAnalyser(), pair = kernelPair(view), { act, descent } = pair;
+  const panel = simple ? mapsPanel(FIRST_WORDS.readouts, FIRST_WORDS.sum) : mapsPanel();
+  const lags = lagPanel(view.draw, simple ? FIRST_WORDS.lags : LAG_WORDS);
   const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
   const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
-  const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw), lags = new Chart(190, view.draw);
+  const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw);
   const phase = phasePortrait(view.draw);
 
   /** @param {States["similarity"]} s */
   function draw(s) {
-    const { x, maps: [f1, f2], terms, largest, readouts } = analyse(s), last = f1.w - 1;
+    const analysed = analyse(s), { x, maps: [f1, f2], readouts } = analysed, last = f1.w - 1;
     pair.draw(s);
     phase.draw(descent.stepping(), s.kernel_1, s.kernel_2);
     input.value = s.input;
     seedField.hidden = s.input !== "noise";
     follow(seed, s.seed);
-    const sentence = panel.draw(readouts, largest);
+    const sentence = panel.draw(analysed);
 
     signal.axes(0, last, ...roundRange(x.v));
     signal.bars("x", "convsim-fill-text", indexed(x.v), 0.5);
@@ -90,24 +92,17 @@ function similarityView(view) {
     maps.end(`Feature maps F1 and F2, ${last + 1} values each; ` +
       `their inner product is ${show(readouts.feature_map_similarity)}`);
 
-    drawLags(lags, terms, readouts);
+    lags.draw(analysed, s.kernel_1, s.kernel_2);
     return sentence;
   }
 
-  const nodes = [
-    h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField),
-    pair.node,
-    kernelButtons(view, pair),
-    ...descent.nodes,
-    panel.node,
-    phase.node,
-    figure(signal.svg, key("convsim-bg-text", "input X")),
-    figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")),
-    figure(lags.svg, h("strong", {}, "Eq. 11"), "(K₁ ⋆ K₂)[n] · (X ⋆ X)[n], lag by lag:",
-      key("convsim-bg-lag0", "lag 0"), key("convsim-bg-other", "other lags"),
-      key("convsim-final-swatch", "running sum, up to ⟨F₁, F₂⟩")),
-    panel.sum,
-  ];
+  const seen = effect(
+    figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")), panel.lead, panel.sum);
+  const settings = h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField);
+  const shown = figure(signal.svg, key("convsim-bg-text", "input X"));
+  const nodes = simple
+    ? [pair.node, seen, kernelButtons(view, pair), ...lags.nodes, more("Other inputs, longer kernels", settings, shown)]
+    : [settings, pair.node, seen, kernelButtons(view, pair), ...lags.nodes, panel.node, ...descent.nodes, phase.node, shown];
   const stop = () => { descent.halt(""); [signal, maps, lags, phase].forEach((c) => c.stop()); };
   return { nodes, draw, stop, reset: () => descent.halt("") };
 }

@@ -130,7 +130,7 @@ function scaleControls(view, { act, descent }) {
 
 /** @param {View<"spectrum">} view */
 function spectrumView(view) {
-  const { seed: seeds, kernel_1: { high } } = view.traits, panel = readoutPanel(SPECTRAL_READOUTS);
+  const { seed: seeds, kernel_1: { high } } = view.traits, panel = readoutPanel(SPECTRAL_READOUTS, ["convolutional_similarity", "normalized_similarity"]);
   const bands = /** @type {const} */ (["kernel_1", "kernel_2"]).map((name, which) =>
     bandControl(/** @type {0 | 1} */ (which), high, (like) => pair.act({ [name]: like(view.state()[name]) })));
   const pair = kernelPair(view, (which, kernel, N) => bands[which].fit(kernel, N)), { act, descent } = pair;
@@ -164,12 +164,12 @@ function spectrumView(view) {
     h("div", { class: "convsim-row" }, pair.taps, field("Random seed", seed),
       button("Randomise", () => randomise((view.state().seed + 1) % (seeds.high + 1)))),
     pair.node,
-    panel.node,
+    effect(figure(spectra.svg, key("convsim-bg-one", "p₁ = |K̂₁|²"), key("convsim-dash-two", "p₂ = |K̂₂|²"),
+      "over the frequency in cycles per tap"), panel.lead),
     alive,
-    figure(spectra.svg, key("convsim-bg-one", "p₁ = |K̂₁|²"), key("convsim-dash-two", "p₂ = |K̂₂|²"),
-      "over the frequency in cycles per tap"),
     figure(product.svg, key("convsim-area-swatch", "p₁ p₂"),
       key("convsim-mean-swatch", h("span", {}, ...subscripted("its mean over the frequencies: L_CS")))),
+    panel.node,
     scaleControls(view, pair),
     ...descent.nodes,
   ];
