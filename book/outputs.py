@@ -2,7 +2,8 @@
 
 A Plotly figure becomes its JSON in a ``div`` that ``plotly_figures.js`` draws; a widget without
 HTML of its own becomes a line that says where it works; a table's words are told from its numbers,
-which never break over two lines. The notebooks themselves stay as they are.
+which never break over two lines, and lists without spaces break at their commas. The notebooks
+themselves stay as they are.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ NEEDS_KERNEL = (
 )
 
 WORDS = re.compile("<td>(?=[A-Za-z])")
+LISTED = re.compile(r"(?<=[a-z]),(?=[a-z])(?=[^<>]*</td>)")
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +56,9 @@ def page_output(data: dict[str, Any]) -> dict[str, Any]:
     if WIDGET in data and "text/html" not in data:
         return {"text/html": NEEDS_KERNEL}
     shown = "".join(data.get("text/html", ""))
-    if 'class="convsim-table"' in shown:
-        return {**data, "text/html": WORDS.sub('<td class="words">', shown)}
+    if 'class="convsim-table' in shown:
+        shown = LISTED.sub(",<wbr>", WORDS.sub('<td class="words">', shown))
+        return {**data, "text/html": shown}
     return data
 
 

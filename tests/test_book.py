@@ -347,3 +347,9 @@ def test_what_a_page_shows_of_an_output() -> None:
     table = Table((("", "name"), ("", "mean")), (("scale", "1.0 ± 0.1"),), "A caption", "A source")
     shown = page_output({"text/html": table._repr_html_().splitlines(keepends=True)})["text/html"]
     assert shown == table._repr_html_().replace("<td>scale", '<td class="words">scale')
+
+
+def test_a_list_without_spaces_breaks_at_its_commas() -> None:
+    table = Table((("", "a,b"),), (("run x,y 1,000",),), "c,d", "e,f", prose=True)
+    shown = page_output({"text/html": table._repr_html_()})["text/html"]
+    assert shown.count("<wbr>") == 1 and "run x,<wbr>y 1,000</td>" in shown

@@ -61,7 +61,7 @@ def test_each_optimiser_is_compared_with_itself(tmp_path: Path) -> None:
     rows = {
         row[0]: row for row in deeper_tables.optimizers_table(tmp_path).rows if "test" in row[2]
     }
-    none = "[one seed, no interval]"
+    none = "[n = 1]"
     assert rows["SGD"][3:] == ("60.00", f"+4.00 {none}", f"+3.00 {none}", f"+1.00 {none}")
     assert rows["Adam"][3:] == ("65.00", f"+1.00 {none}", f"+3.00 {none}", f"-2.00 {none}")
     assert rows["momentum"][3:] == ("not recorded",) * 4
@@ -94,7 +94,7 @@ def test_plain_networks_are_compared_with_the_default_of_their_kind(tmp_path: Pa
     assert second[0] == "scale-free" and second[3].startswith("+3.00 [")
     unit = deeper_tables.unit_table(tmp_path).rows
     assert [row[0] for row in unit] == ["unit-variance", "init"]
-    assert unit[1][3] == "-40.00 [one seed, no interval]"
+    assert unit[1][3] == "-40.00 [n = 1]"
 
 
 def test_the_falling_weight_is_drawn_beside_the_held_one(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_figure_4_is_a_grid_with_a_control(tmp_path: Path) -> None:
             resnet(tmp_path, start, 90, learning_rate=lr, batch_size=128, model="ResNet18-CIFAR")
     resnet(tmp_path, "init", 40, learning_rate=0.01, batch_size=64, iterations=10)
     one, two = deeper_figures.resnet_table(tmp_path).rows
-    none = "[one seed, no interval]"
+    none = "[n = 1]"
     assert one == ("0.001", "128", "30.00", f"+20.00 {none}", f"+19.00 {none}", f"+1.00 {none}")
     assert two[:2] == ("0.01", "128") and two[3] == f"+3.00 {none}"
     lines = {trace.name: trace for trace in deeper_figures.resnet_figure(tmp_path).data}

@@ -15,7 +15,7 @@ from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.spectra import CELLS, FACTORIAL
 from tests.made_up import COPY, LAYERS, neighborhoods, save, training_metrics
 
-NONE = "[one seed, no interval]"
+NONE = "[n = 1]"
 
 
 def save_run(folder: Path, condition: str, accuracy: float, **changes: Any) -> None:

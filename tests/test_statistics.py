@@ -60,7 +60,7 @@ def test_equal_values_have_an_interval_of_no_width_and_no_warning(value: float) 
 
 def test_intervals_in_words() -> None:
     assert interval_in_words([]) == "not recorded"
-    assert interval_in_words([-0.125]) == "-0.12 [one seed, no interval]"
+    assert interval_in_words([-0.125]) == "-0.12 [n = 1]"
     assert interval_in_words([1.0, 3.0]) == "+2.00 [-10.71 to +14.71]"
 
 

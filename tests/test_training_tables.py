@@ -117,7 +117,7 @@ def test_contrasts_have_students_interval_and_name_what_is_missing(folder: Path)
     rows = {row[0]: row for row in table.rows}
     assert list(rows) == ["scale − baseline", "init − scale", "regularise − baseline"]
     assert rows["scale − baseline"][1:4] == (
-        *("+4.80 [one seed, no interval]", "+0.00 [one seed, no interval]"),
+        *("+4.80 [n = 1]", "+0.00 [one seed, no interval]"),
         "1",
     )
     found = scipy.stats.ttest_1samp([2.0, 1.5, 2.0, 2.5], 0).confidence_interval(0.95)
@@ -263,7 +263,7 @@ def test_runs_are_those_of_a_condition_and_width_by_seed(tmp_path: Path) -> None
     assert "CNN2 under" in training_tables.control_table(128, folder=tmp_path).caption
     save_training(tmp_path, replace(BASELINE, condition="scale", width=128), 77.0)
     (row,) = training_tables.contrast_table(128, folder=tmp_path).rows
-    assert row[:2] == ("scale − baseline", "+7.00 [one seed, no interval]")
+    assert row[:2] == ("scale − baseline", "+7.00 [n = 1]")
 
 
 def test_several_machines_and_days_are_all_named(folder: Path) -> None:

@@ -84,7 +84,7 @@ BASE = TrainingSettings("baseline")
         ((9.0, 1.0, 4.0), INCONCLUSIVE, "zero is not excluded: +4.67 [-5.37 to +14.71]"),
         ((0.5, 1.0, 1.5), INCONCLUSIVE, "zero is not excluded, the claimed size is: +1.00 [-0.24"),
         (CLEAN[:2], OPEN, "+4.45 [+3.81 to +5.09]; 100 epochs, 2 seeds"),
-        (CLEAN[:1], OPEN, "+4.40 [one seed, no interval]; 100 epochs, 1 seed"),
+        (CLEAN[:1], OPEN, "+4.40 [n = 1]; 100 epochs, 1 seed"),
     ],
 )
 def test_records_get_a_verdict(
@@ -136,7 +136,7 @@ def test_what_suffices_comes_before_better_data_and_longer_runs(tmp_path: Path) 
 def test_much_on_other_data_does_not_hide_little_on_the_papers(tmp_path: Path) -> None:
     write_pairs(tmp_path, [*CLEAN, 4.5], replace(BASE, data="digits"))
     write_pairs(tmp_path, (0.5,), replace(BASE, data=COPY))
-    assert on(tmp_path)[1] == "+0.50 [one seed, no interval]; 100 epochs, 1 seed, " + COPY
+    assert on(tmp_path)[1] == "+0.50 [n = 1]; 100 epochs, 1 seed, " + COPY
 
 
 def test_a_claim_about_a_wide_network_asks_its_records(tmp_path: Path) -> None:

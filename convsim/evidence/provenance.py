@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,7 @@ def record_tables(folder: Path = RESULTS) -> list[Table]:
 
 def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
     described = [_describe(record) for _, record in named]
+    _gather(described)
     keys = list(dict.fromkeys(key for description in described for key in description))
     values = {key: [description.get(key, "") for description in described] for key in keys}
     shared = {key: cells[0] for key, cells in values.items() if len(set(cells)) == 1}
@@ -114,7 +116,6 @@ def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
 
 def _describe(record: Record[Any]) -> dict[str, str]:
     """A record in words: its settings, then where, when and how it was made."""
-    commit = record.commit or "outside git"
     versions = ", ".join(f"{package} {version}" for package, version in record.versions.items())
     settings = _flat(record.settings)
     if record.experiment in TRAININGS:
@@ -126,10 +127,24 @@ def _describe(record: Record[Any]) -> dict[str, str]:
         "started": record.started[:16].replace("T", " "),
         "seconds": f"{record.seconds:,.0f}" if record.seconds >= 10 else f"{record.seconds:.2f}",
         "versions": versions,
-        # "+": the checkout had changes that were not committed.
-        "commit": commit[:10] + ("+" if commit.endswith("+") else ""),
+        "commit": _short(record.commit) if record.commit else "outside git",
         "command": record.command,
     }
+
+
+def _gather(described: Sequence[dict[str, str]]) -> None:
+    """Put what only some records state, such as another optimiser, into one column, the last."""
+    stated = Counter(key for description in described for key in description)
+    some = [key for key, records in stated.items() if records < len(described)]
+    if some:
+        for description in described:
+            other = [f"{key}: {description.pop(key)}" for key in some if key in description]
+            description["besides"] = "; ".join(other)
+
+
+def _short(commit: str) -> str:
+    # "+": the checkout had changes that were not committed.
+    return commit[:7] + ("+" if commit.endswith("+") else "")
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, str]:

@@ -47,7 +47,7 @@ def interval_in_words(values: Sequence[float]) -> str:
     if not values:
         return NOT_RECORDED
     found = interval(values)
-    bounds = "one seed, no interval" if found is None else f"{found[0]:+.2f} to {found[1]:+.2f}"
+    bounds = "n = 1" if found is None else f"{found[0]:+.2f} to {found[1]:+.2f}"
     return f"{fmean(values):+.2f} [{bounds}]"
 
 
