@@ -117,7 +117,7 @@ def test_contrasts_have_students_interval_and_name_what_is_missing(folder: Path)
     rows = {row[0]: row for row in table.rows}
     assert list(rows) == ["scale − baseline", "init − scale", "regularise − baseline"]
     assert rows["scale − baseline"][1:4] == (
-        *("+4.80 [n = 1]", "+0.00 [one seed, no interval]"),
+        *("+4.80 [n = 1]", "+0.00 [n = 1]"),
         "1",
     )
     found = scipy.stats.ttest_1samp([2.0, 1.5, 2.0, 2.5], 0).confidence_interval(0.95)
