@@ -122,7 +122,7 @@ def test_fit_is_sgd_on_the_sum(strength: float) -> None:
     fit(ours, FEW, TEST, decorrelation=strength, **options)
     for name, value in ours.state_dict().items():
         torch.testing.assert_close(
-            value, theirs.state_dict()[name], rtol=1e-4, atol=1e-5, check_stride=False
+            value, theirs.state_dict()[name], rtol=1e-3, atol=1e-4, check_stride=False
         )
     if strength:  # and the comparison sees it
         assert (by_hand(0.0)[3].weight - theirs[3].weight).abs().max() > 1e-2
