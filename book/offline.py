@@ -52,6 +52,17 @@ def add_static_files(app: Sphinx, config: Config) -> None:
     config.html_static_path.extend(str(path) for path in (joined, *STATIC_FILES))
 
 
+def write_networks(app: Sphinx, exception: Exception | None) -> None:
+    """Write what the explorer of networks loads on request, beside the other scripts."""
+    from book.networks import scripts
+
+    if exception is None and app.builder.format == "html":
+        folder = Path(app.outdir) / "_static/networks"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in scripts().items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+
 # What the theme and docutils write into pages, and what the book has in its place.
 MENDED = (
     # The theme for Python 3.10 preloads its fonts by a cross-origin fetch, which browsers refuse a
@@ -99,6 +110,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", keep_together)
     app.connect("build-finished", mend)
     app.connect("build-finished", lighten)
+    app.connect("build-finished", write_networks)
     app.add_directive("explorer", ExplorerDirective)
     app.add_directive("explorers", ExplorersDirective)
     for name in STYLES:

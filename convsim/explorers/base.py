@@ -78,10 +78,16 @@ class Explorer(anywidget.AnyWidget):
         """Return the numbers that the page shows, computed in float64 by ``convsim``."""
         raise NotImplementedError
 
+    @property
+    def supplied(self) -> tuple[str, ...]:
+        """Names of traits that are too long for a page: it loads them when it is asked to."""
+        return ()
+
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
-        names = [*self.names, "examples"] if self.examples else self.names
-        state = self.get_state(list(names))
+        names = [n for n in self.names if n not in self.supplied]
+        names += ["examples"] if self.examples else []
+        state = self.get_state(names)
         text = json.dumps({name: state[name] for name in names}, allow_nan=False)
         text = text.replace("<", "\\u003c")
         return (

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 EXPLORERS: dict[str, type[Explorer]] = {}  # by kind; each adds itself
 
 _SOURCE = files("convsim.explorers")
-_COMMENT = re.compile(r"^[ \t]*(?://[^\n]*|/\*\*.*?\*/)\n|/\*\* .*?\*/ ?", re.MULTILINE | re.DOTALL)
+_DOC = r"/\*\*(?:(?!\*/).)*\*/"
+_COMMENT = re.compile(rf"^[ \t]*(?://[^\n]*|{_DOC})\n|{_DOC} ?", re.MULTILINE | re.DOTALL)
 
 
 def pieces() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from playwright.sync_api import Page
 
 from convsim.explorers.base import Explorer
+from convsim.explorers.network import NetworkExplorer
 from convsim.explorers.script import javascript, stylesheet
 
 # A kernel's view as anywidget would see it: Backbone's events, every call written down.
@@ -53,6 +55,7 @@ class Facts:
         pictures: how many it draws.
         mangled: ends of links that its explorer must not take.
         scale: the size of the numbers that a readout (name, value, all) is computed from.
+        frame: milliseconds within which it answers.
     """
 
     random: Callable[[random.Random, int], Explorer]
@@ -64,6 +67,7 @@ class Facts:
     scale: Callable[[str, Any, dict[str, Any]], float] = field(
         default=lambda name, value, readouts: largest(value)
     )
+    frame: float = 16.0
 
 
 def random_taps(rng: random.Random, count: int) -> list[float]:
@@ -71,8 +75,25 @@ def random_taps(rng: random.Random, count: int) -> list[float]:
     return [rng.uniform(-size, size) for _ in range(count)]
 
 
-def write_page(folder: Path, *explorers: Explorer, head: str = "") -> str:
-    """Write a page as the book builds it, opened from disk, and return its address."""
+def supplies_of(explorer: Explorer) -> dict[str, Any]:
+    """What a page of the book loads for an explorer when it is asked for."""
+    if not isinstance(explorer, NetworkExplorer):
+        return {}
+    return {explorer.packed["name"]: explorer.packed, "pictures": explorer.pictures}
+
+
+def write_page(folder: Path, *explorers: Explorer, head: str = "", supplied: bool = True) -> str:
+    """Write a page as the book builds it, opened from disk, and return its address.
+
+    ``supplied``: what explorers load when they are asked for has been loaded.
+    """
+    if supplied:
+        taken = [
+            f"convsimExplorers.take({json.dumps(name)}, {json.dumps(value)});"
+            for explorer in explorers
+            for name, value in supplies_of(explorer).items()
+        ]
+        head = f"<script>{''.join(taken)}</script>{head}" if taken else head
     static = folder / "_static"
     static.mkdir(exist_ok=True)
     (static / "explorers.js").write_text(javascript(), encoding="utf-8")

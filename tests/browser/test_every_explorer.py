@@ -211,4 +211,4 @@ def test_an_input_event_is_answered_within_a_frame(page: Page, tmp_path: Path, k
     rounds = [page.evaluate(ROUND_OF_INPUT_EVENTS, list(facts.slider)) for _ in range(3)]
     p95 = min(statistics.quantiles(times, n=20)[-1] for times in rounds)
     print(f"{kind}: 95th percentile {p95:.2f} ms")
-    assert p95 <= 16
+    assert p95 <= facts.frame

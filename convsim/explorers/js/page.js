@@ -239,7 +239,7 @@ function mountAll() {
 
 /** What the joined script ends with: offer what a notebook needs, and mount a page's explorers. */
 function start() {
-  Object.assign(globalThis, { convsimExplorers: { render, compute, mountAll } });
+  Object.assign(globalThis, { convsimExplorers: { render, compute, mountAll, take } });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", mountAll);
   else mountAll();
 }
