@@ -87,10 +87,14 @@ def test_image_explorer_draws_feature_maps_on_one_scale(page: Page, tmp_path: Pa
         for k in (explorer.kernel_1, explorer.kernel_2)
     ]
     white = max(f.abs().max().item() for f in maps)
-    assert pixels(page, "Input X: Photograph") == [level for row in explorer.photograph for level in row]
+    assert pixels(page, "Input X: Photograph") == [
+        level for row in explorer.photograph for level in row
+    ]
     for number, f in enumerate(maps, start=1):
         grey = (127.5 + 127.5 * f / white).flatten()
-        assert (torch.tensor(pixels(page, f"Feature map F{number}")) - grey).abs().max() <= 0.5 + 1e-6
+        assert (
+            torch.tensor(pixels(page, f"Feature map F{number}")) - grey
+        ).abs().max() <= 0.5 + 1e-6
     expect(page.get_by_label("Kernel K₁")).to_have_value("")
     assert_quiet(page)
 

@@ -33,7 +33,7 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-range", "map_cosine"),
     slowest=InputExplorer,
-    pictures=14,  # the reader's own, X, R, its eigenvalues, two matrices of cosines, four kernels, four maps
+    pictures=14,  # one's own, X, R, its eigenvalues, two matrices of cosines, 4 kernels, 4 maps
     widest=lambda: [InputExplorer(input="own", eps=1e-6), InputExplorer(input="own", own=CONSTANT)],
     mangled=("input=music", "patches=centred", "eps=0", "eps=20000", "seed=-1"),
 )

@@ -10,6 +10,10 @@ const MIXES = { 1: [[0.299, 0.587, 0.114]], 3: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
  * @type {Record<Channels, string[]>} */
 const BRUSHES = { 1: ["black", "gray", "white"], 3: ["black", "gray", "white", "red", "orange", "green", "blue", "brown"] };
 
+/** Levels as base64; what is none is brought to the nearest.
+ * @param {number[]} levels */
+const encode = (levels) => window.btoa(String.fromCharCode(...Uint8ClampedArray.from(levels)));
+
 /** The middle square of a picture file over the whole canvas, on white.
  * @param {CanvasRenderingContext2D} context @param {Blob} file */
 async function paintFile(context, file) {
@@ -52,8 +56,9 @@ function followPointer(context, brush, drawn) {
 /** The control. What it takes in, and draws, are whole levels from 0 to 255 in base64, row by row,
  * one channel after the other. An explorer that returns its `receive` takes a picture that is
  * dropped or pasted anywhere on it.
- * @param {{ side: number, channels: Channels, take: (levels: string) => void }} options */
-function ownPicture({ side, channels, take }) {
+ * @param {{ side: number, channels: Channels, take: (levels: string) => void }} options
+ * @param {HTMLElement | string} [mark] over the picture @param {(HTMLElement | string)[]} beside more controls */
+function ownPicture({ side, channels, take }, mark = "", ...beside) {
   const node = h("canvas", { class: "convsim-canvas convsim-own", role: "img", width: side, height: side,
     "aria-label": `Your own picture, ${side} by ${side} pixels` });
   const context = /** @type {CanvasRenderingContext2D} */ (node.getContext("2d", { willReadFrequently: true }));
@@ -62,9 +67,9 @@ function ownPicture({ side, channels, take }) {
 
   function told() {
     const { data } = context.getImageData(0, 0, side, side), pixels = Array.from({ length: side * side }, (_, n) => 4 * n);
-    const levels = MIXES[channels].flatMap((mix) => pixels.map((at) => Math.round(dot(mix, data.subarray(at)))));
+    const levels = MIXES[channels].flatMap((mix) => pixels.map((at) => dot(mix, data.subarray(at))));
     note.textContent = "";
-    shown = window.btoa(String.fromCharCode(...levels));
+    shown = encode(levels);
     take(shown);
   }
   /** @param {Blob} picture */
@@ -91,12 +96,13 @@ function ownPicture({ side, channels, take }) {
     told();
   });
   // a click on it brings the focus here, which a picture must have to be pasted
-  const box = h("div", { class: "convsim-own-row", role: "group", "aria-label": "Your own picture", tabindex: -1 }, node,
+  const box = h("div", { class: "convsim-own-row", role: "group", "aria-label": "Your own picture", tabindex: -1 },
+    h("div", { class: "convsim-own-frame" }, node, mark),
     h("div", { class: "convsim-own-ways" },
       h("span", { class: "convsim-note" }, "Draw on the square, drop or paste a picture, or choose a file. " +
         "It is read in this page, and left out of its link."),
       field("Picture file", file),
-      h("div", { class: "convsim-row" }, field("Brush", brush), clear)));
+      h("div", { class: "convsim-row" }, field("Brush", brush), clear), ...beside));
 
   /** @param {boolean} visible @param {string} levels */
   function draw(visible, levels) {
@@ -112,7 +118,7 @@ function ownPicture({ side, channels, take }) {
   }
   const receive = (/** @type {Blob} */ picture) => { forget(); read(picture); };
   const reset = () => { file.value = note.textContent = ""; };
-  return { nodes: [box, note], picture: node, draw, receive, reset };
+  return { nodes: [box, note], draw, receive, reset };
 }
 
 /** Let an explorer take pictures that are dropped or pasted on it.
