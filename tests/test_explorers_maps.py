@@ -55,6 +55,11 @@ def test_image_readouts_agree_with_scipy(size: int) -> None:
     levels = rng.integers(0, 256, (64, 64))
     explorer = ImageExplorer(kernel_1=k1, kernel_2=torch.from_numpy(k2), photograph=levels)
     assert_same(explorer.readouts(), pair_by_scipy(levels / 255, k1, k2))
+    explorer.input = "own"
+    flower = photograph("flower").numpy()
+    assert_same(explorer.readouts(), pair_by_scipy(flower, k1, k2))
+    explorer.own = levels.T
+    assert_same(explorer.readouts(), pair_by_scipy(levels.T / 255, k1, k2))
 
 
 def test_signals_are_what_they_are_called() -> None:
@@ -67,6 +72,9 @@ def test_signals_are_what_they_are_called() -> None:
     wave = torch.sin(torch.arange(64, dtype=torch.float64) * math.tau / 16)
     assert torch.allclose(signals["sine"], wave, rtol=0, atol=1e-14)
     assert torch.equal(signals["photograph"], photograph()[32])
+    assert torch.equal(signals["own"], photograph("flower")[32])
+    own = torch.linspace(-2, 2, 64, dtype=torch.float64)
+    assert torch.equal(SimilarityExplorer(input="own", own=own).signal, own)
     noise = torch.cat([SimilarityExplorer(seed=seed).signal for seed in range(40)])
     assert 0 <= noise.min() <= noise.max() < 1
     assert abs(noise.mean() - 0.5) < 0.02

@@ -59,7 +59,7 @@ class InputExplorer(Explorer):
             patches would have no K_ε.
         seed: whole number from 0 to 2**32 - 1, for K.
         photograph, own: 32×32 whole grey values from 0 to 255, read as levels / 255. The page
-            replaces ``own`` by a file that the reader chooses.
+            replaces ``own`` by a picture that the reader chooses, drops, pastes or draws.
 
     Raises:
         traitlets.TraitError: for a value that a trait does not take.

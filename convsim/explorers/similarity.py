@@ -10,6 +10,7 @@ import torch
 from convsim.explorers.base import tensor
 from convsim.explorers.maps import FeatureMapPair
 from convsim.explorers.traits import (
+    Checked,
     choice_trait,
     flag_trait,
     kernel_trait,
@@ -19,7 +20,7 @@ from convsim.explorers.traits import (
 )
 from convsim.photographs import photograph
 
-INPUTS = ("noise", "impulse", "step", "sine", "constant", "photograph")
+INPUTS = ("noise", "impulse", "step", "sine", "constant", "photograph", "own")
 LOSSES = ("convolutional_similarity", "kernel_similarity")
 SIGNAL_LENGTH = 64
 
@@ -40,16 +41,24 @@ def uniform_noise(seed: int, length: int) -> list[float]:
     return values
 
 
+def _row_trait(name: str) -> Checked:
+    trait = taps_trait(lambda: photograph(name)[SIGNAL_LENGTH // 2], SIGNAL_LENGTH, SIGNAL_LENGTH)
+    trait.tag(fixed=True)
+    return trait
+
+
 class SimilarityExplorer(FeatureMapPair):
     """Two 1-d kernels, their feature maps, and Eq. 11 lag by lag.
 
     Traits:
         kernel_1, kernel_2: lists of 1 to 16 numbers, of one length.
         input: X of length 64, one of ``"noise"`` (uniform in [0, 1), from ``seed``), ``"impulse"``,
-            ``"step"``, ``"sine"``, ``"constant"``, ``"photograph"``.
+            ``"step"``, ``"sine"``, ``"constant"``, ``"photograph"``, ``"own"``.
         seed: whole number from 0 to 2**32 - 1.
         loss, learning_rate: what the page's descent lowers, and its step size.
-        photograph: list of 64 numbers; by default the middle row of ``photograph("china")``.
+        photograph, own: lists of 64 numbers; by default the middle rows of ``photograph("china")``
+            and ``photograph("flower")``. The page replaces ``own`` by a row, levels / 255, of a
+            picture that the reader chooses, drops, pastes or draws.
         simple: True leaves the descent out and says the rest in words that need no chapter.
 
     Raises:
@@ -67,9 +76,8 @@ class SimilarityExplorer(FeatureMapPair):
     seed = whole_trait(0, high=2**32 - 1)
     loss = choice_trait(LOSSES)
     learning_rate = number_trait(0.05, 1e-6, 10.0)
-    photograph = taps_trait(
-        lambda: photograph()[SIGNAL_LENGTH // 2], SIGNAL_LENGTH, SIGNAL_LENGTH
-    ).tag(fixed=True)
+    photograph = _row_trait("china")
+    own = _row_trait("flower")
     simple = flag_trait(False)
 
     dims = 1
@@ -85,5 +93,6 @@ class SimilarityExplorer(FeatureMapPair):
             "sine": lambda: [math.sin(2 * math.pi * n / 16) for n in index],
             "constant": lambda: [1.0 for _ in index],
             "photograph": lambda: self.photograph,
+            "own": lambda: self.own,
         }
         return tensor(values[self.input]())

@@ -175,7 +175,7 @@ def test_a_pixel_shows_its_patch_and_its_sum(page: Page, tmp_path: Path) -> None
         assert float(found[1].replace("−", "-")) == pytest.approx(value, abs=1e-3)
     expect(page.get_by_label("Row", exact=True)).to_have_value("30")
     frame = page.locator(".convsim-frame").first.bounding_box()
-    photo = page.get_by_role("img", name="The photograph X").bounding_box()
+    photo = page.get_by_role("img", name="Input X: Photograph").bounding_box()
     assert frame is not None and photo is not None
     assert frame["width"] == pytest.approx(size / 64 * photo["width"], abs=1)
     assert frame["y"] - photo["y"] == pytest.approx((30 - size + 1) / 64 * photo["height"], abs=1)

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from convsim import cross_correlate
 from convsim.explorers import ImageExplorer
+from convsim.explorers.image import INPUTS
 from tests.browser.explorer_pages import (
     Facts,
     assert_quiet,
@@ -27,7 +28,9 @@ def random_explorer(rng: random.Random, number: int) -> ImageExplorer:
     return ImageExplorer(
         kernel_1=[random_taps(rng, size) for _ in range(size)],
         kernel_2=[random_taps(rng, size) for _ in range(size)],
+        input=INPUTS[number % 2],
         photograph=[[rng.randint(0, 255) for _ in range(64)] for _ in range(64)],
+        own=[[rng.randint(0, 255) for _ in range(64)] for _ in range(64)],
     )
 
 
@@ -47,25 +50,22 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-matrix input", "feature_map_similarity"),
     slowest=slowest,
-    pictures=5,
-    widest=lambda: [ImageExplorer(kernel_1=[[-0.123] * 5] * 5)],
+    pictures=6,
+    widest=lambda: [ImageExplorer(kernel_1=[[-0.123] * 5] * 5), ImageExplorer(input="own")],
     mangled=(
         "kernel_1=1,2;3,4&kernel_2=1,2;3,4",
         "kernel_1=1,2,3;4,5,6;7,8,NaN",
         "kernel_1=" + ";".join(["1,1,1,1,1"] * 5),
+        "input=noise",
     ),
     scale=scale,
 )
 
 
-def pixels(page: Page, number: int) -> list[int]:
-    return (
-        page.locator("canvas")
-        .nth(number)
-        .evaluate(
-            "(c) => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
-            ".filter((_, i) => i % 4 === 0)"
-        )
+def pixels(page: Page, label: str) -> list[int]:
+    return page.get_by_label(label).evaluate(
+        "(c) => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
+        ".filter((_, i) => i % 4 === 0)"
     )
 
 
@@ -87,10 +87,14 @@ def test_image_explorer_draws_feature_maps_on_one_scale(page: Page, tmp_path: Pa
         for k in (explorer.kernel_1, explorer.kernel_2)
     ]
     white = max(f.abs().max().item() for f in maps)
-    assert pixels(page, 0) == [level for row in explorer.photograph for level in row]
+    assert pixels(page, "Input X: Photograph") == [
+        level for row in explorer.photograph for level in row
+    ]
     for number, f in enumerate(maps, start=1):
         grey = (127.5 + 127.5 * f / white).flatten()
-        assert (torch.tensor(pixels(page, number)) - grey).abs().max() <= 0.5 + 1e-6
+        assert (
+            torch.tensor(pixels(page, f"Feature map F{number}")) - grey
+        ).abs().max() <= 0.5 + 1e-6
     expect(page.get_by_label("Kernel K₁")).to_have_value("")
     assert_quiet(page)
 

@@ -33,7 +33,7 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-range", "map_cosine"),
     slowest=InputExplorer,
-    pictures=13,  # X, R, its eigenvalues, two matrices of cosines, four kernels, four maps
+    pictures=14,  # one's own, X, R, its eigenvalues, two matrices of cosines, 4 kernels, 4 maps
     widest=lambda: [InputExplorer(input="own", eps=1e-6), InputExplorer(input="own", own=CONSTANT)],
     mangled=("input=music", "patches=centred", "eps=0", "eps=20000", "seed=-1"),
 )
@@ -182,8 +182,9 @@ def test_the_live_view_takes_pictures_from_python_and_sends_the_readers(
     levels = np.random.default_rng(2).integers(0, 256, (SIDE, SIDE))
     page.get_by_label("Picture file").set_input_files([file_of(levels)])
     page.wait_for_function("model.calls.length > 0")
-    (_, name, value), _ = page.evaluate("model.calls")
-    explorer.set_state({name: value})
+    *sets, saved = page.evaluate("model.calls")
+    assert ([name for _, name, _ in sets], saved) == (["input", "own"], ["save_changes"])
+    explorer.set_state({name: value for _, name, value in sets})
     assert explorer.own == levels.tolist()
     page.evaluate("dispose()")
     assert page.evaluate("model.count()") == 0

@@ -33,6 +33,7 @@ def random_explorer(rng: random.Random, number: int) -> SimilarityExplorer:
         input=INPUTS[number % len(INPUTS)],
         seed=rng.randint(0, 2**32 - 1),
         photograph=random_taps(rng, 64),
+        own=random_taps(rng, 64),
     )
 
 
@@ -52,10 +53,10 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-slider", "feature_map_similarity"),
     slowest=slowest,
-    pictures=5,
+    pictures=6,
     widest=lambda: [
         SimilarityExplorer(),
-        SimilarityExplorer(kernel_1=[-0.99] * 16, kernel_2=[0.5] * 16),
+        SimilarityExplorer(kernel_1=[-0.99] * 16, kernel_2=[0.5] * 16, input="own"),
     ],
     mangled=(
         "kernel_1=1,2&kernel_2=1,NaN",

@@ -52,7 +52,7 @@ function resizedSquare(kernel, n) {
   return BINOMIAL[n].map((_, i) => BINOMIAL[n].map((_, j) => kernel[i + shift]?.[j + shift] ?? 0));
 }
 
-/** The photograph arrives as base64 of its grey levels; X is level / 255.
+/** A picture arrives as base64 of its grey levels; X is level / 255.
  * @param {string} base64
  * @returns {Grid} */
 function decode(base64) {
@@ -61,7 +61,7 @@ function decode(base64) {
 }
 
 /** @returns {(s: States["image"]) => ReturnType<typeof analyse> & { x: Grid }} */
-const imageAnalyser = () => analyser(square, (s) => decode(s.photograph), ["photograph"]);
+const imageAnalyser = () => analyser(square, (s) => decode(s[s.input]), ["input", "photograph", "own"]);
 
 /** A kernel as a table of numbers, and the presets that fill it.
  * @param {View<"image">} view @param {Which} which */
@@ -144,7 +144,11 @@ function drawHeat(heat, n, terms, peak, readouts) {
     `the other lags ${show(readouts.other_lags)}; the largest size is ${show(peak)}`);
 }
 
-/** The size of both kernels, and the seed of the random ones.
+/** The inputs X by name.
+ * @type {Record<States["image"]["input"], string>} */
+const PHOTOS = { photograph: "Photograph", own: "Your own picture" };
+
+/** The input, the size of both kernels, and the seed of the random ones.
  * @param {View<"image">} view */
 function imageControls(view) {
   const sizes = view.traits.kernel_1.sizes.map((n) => /** @type {[string, string]} */ ([String(n), `${n} × ${n}`]));
@@ -166,19 +170,24 @@ function imageControls(view) {
     }
     view.set(patch);
   });
+  const input = select(view.traits.input.choices.map((name) => [name, PHOTOS[name]]), (name) => view.set({ input: name }));
+  const own = ownPicture({ side: 64, channels: 1, take: (levels) => view.set({ input: "own", own: levels }) });
   /** @param {States["image"]} s */
   const draw = (s) => {
+    input.value = s.input;
+    own.draw(s.input === "own", s.own);
     size.value = String(s.kernel_1.length);
     follow(seed, s.seed);
   };
-  return { node: h("div", { class: "convsim-row" }, field("Size", size), field("Random seed", seed)), draw };
+  const settings = h("div", { class: "convsim-row" }, field("Input X", input), field("Size", size), field("Random seed", seed));
+  return { nodes: [settings, ...own.nodes], draw, own };
 }
 
 /** @param {View<"image">} view */
 function imageView(view) {
   const analyse = imageAnalyser(), panel = mapsPanel(), controls = imageControls(view);
   const editors = [kernelEditor(view, 0), kernelEditor(view, 1)];
-  const photo = canvas("The photograph X, 64 by 64 grey values");
+  const photo = canvas("");
   const maps = [canvas("Feature map F1"), canvas("Feature map F2")];
   const scale = h("p", { class: "convsim-note" }), strength = h("span");
   const heat = new Chart(220, view.draw), spot = pixelSpot(maps, view.draw);
@@ -192,6 +201,7 @@ function imageView(view) {
     spot.draw(x, [f1, f2], [s.kernel_1, s.kernel_2]);
     let white = 0;
     for (const map of [f1, f2]) for (const v of map.v) white = Math.max(white, Math.abs(v));
+    photo.node.setAttribute("aria-label", `Input X: ${PHOTOS[s.input]}, 64 by 64 grey values`);
     photo.paint(x, (v) => 255 * v);
     maps[0].paint(f1, (v) => 127.5 + (127.5 * v) / (white || 1));
     maps[1].paint(f2, (v) => 127.5 + (127.5 * v) / (white || 1));
@@ -204,11 +214,11 @@ function imageView(view) {
   }
 
   const nodes = [
-    controls.node,
+    ...controls.nodes,
     h("div", { class: "convsim-kernels" }, ...editors.map((e) => e.node)),
     effect(
       h("div", { class: "convsim-pictures" },
-        figure(marked(photo.node, spot.marks[0]), "photo X"),
+        figure(marked(photo.node, spot.marks[0]), "input X"),
         figure(marked(maps[0].node, spot.marks[1]), key("convsim-bg-one", "map F₁")),
         figure(marked(maps[1].node, spot.marks[2]), key("convsim-bg-two", "map F₂"))),
       panel.lead, panel.sum),
@@ -219,7 +229,7 @@ function imageView(view) {
       key("convsim-bg-positive", "positive"), key("convsim-bg-negative", "negative"),
       key("convsim-middle-swatch", "lag (0, 0)"), strength),
   ];
-  return { nodes, draw, stop: () => heat.stop() };
+  return { nodes, draw, stop: () => heat.stop(), reset: controls.own.reset, receive: controls.own.receive };
 }
 
 DRAWINGS.image = {

@@ -88,53 +88,24 @@ function betweenBoth({ seed, eps }, { seen, R, power, shares }) {
 
 const NO_READOUTS = { kernel_cosine: null, map_cosine: null, eigenvalues: null, kernel_gram: null, map_gram: null };
 
-/** A picture file as grey levels in base64: its middle square, on white.
- * @param {Blob} file */
-async function greyLevels(file) {
-  const image = h("img", { src: URL.createObjectURL(file) });
-  await image.decode().finally(() => URL.revokeObjectURL(image.src));
-  const { naturalWidth: w, naturalHeight: height } = image, square = Math.min(w, height);
-  const node = h("canvas", { width: SIDE, height: SIDE }), all = /** @type {const} */ ([0, 0, SIDE, SIDE]);
-  const context = /** @type {CanvasRenderingContext2D} */ (node.getContext("2d"));
-  context.imageSmoothingQuality = "high";
-  context.fillStyle = "white";
-  context.fillRect(...all);
-  context.drawImage(image, (w - square) / 2, (height - square) / 2, square, square, ...all);
-  const { data } = context.getImageData(...all);
-  const levels = Array.from({ length: SIDE * SIDE }, (_, n) => dot([0.299, 0.587, 0.114], data.subarray(4 * n)));
-  return window.btoa(String.fromCharCode(...levels.map(Math.round)));
-}
-
 /** The input, the reader's own, what is left of it, and the seed of the kernels.
  * @param {View<"input">} view */
 function inputControls(view) {
   const { input: { choices }, seed: seeds } = view.traits;
   const which = select(choices.map((name) => [name, PICTURES[name][0]]), (name) => view.set({ input: name }));
   const patches = select([["raw", "as they are"], ["centered", "less their mean"]], (name) => view.set({ patches: name }));
-  const seed = seedInput(seeds, (value) => view.set({ seed: value })), note = h("span", { class: "convsim-note", role: "status" });
-  const file = h("input", { type: "file", accept: "image/*", class: "convsim-input", onchange: async () => {
-    const chosen = file.files?.[0];
-    note.textContent = "";
-    try {
-      if (chosen) view.set({ own: await greyLevels(chosen) });
-    } catch {
-      note.textContent = "This file cannot be read as a picture.";
-    }
-  } });
-  file.style.width = "100%"; // else wider than a phone
-  const own = h("div", { class: "convsim-row convsim-middle-row" },
-    field("Picture file: read in this page, left out of its link", file), note);
+  const seed = seedInput(seeds, (value) => view.set({ seed: value }));
+  const own = ownPicture({ side: SIDE, channels: 1, take: (levels) => view.set({ input: "own", own: levels }) });
   /** @param {InputState} s */
   function draw(s) {
     which.value = s.input;
     patches.value = s.patches;
-    own.hidden = s.input !== "own";
+    own.draw(s.input === "own", s.own);
     follow(seed, s.seed);
   }
-  const reset = () => { file.value = note.textContent = ""; };
   const nodes = [h("div", { class: "convsim-row" }, field("Input X", which), field("Patches", patches),
-    field("Kernel seed", seed), button("New kernels", () => view.set({ seed: (view.state().seed + 1) % (seeds.high + 1) }))), own];
-  return { nodes, draw, reset };
+    field("Kernel seed", seed), button("New kernels", () => view.set({ seed: (view.state().seed + 1) % (seeds.high + 1) }))), ...own.nodes];
+  return { nodes, draw, own };
 }
 
 /** From the largest ε on the left to the smallest on the right.
@@ -235,7 +206,7 @@ function inputView(view) {
       "mid-grey is 0, black below, white above; each on a scale of its own"),
   ];
   const stop = () => [matrix, shares, ofKernels, ofMaps].forEach((chart) => chart.stop());
-  return { nodes, draw, stop, reset: controls.reset };
+  return { nodes, draw, stop, reset: controls.own.reset, receive: controls.own.receive };
 }
 
 /** Grey with 0 in the middle; without signs, from black at 0 to white at 1.

@@ -28,7 +28,8 @@
 
 /**
  * @template S
- * @typedef {{ nodes: Node[], draw: (state: S) => string, stop?: () => void, reset?: () => void }} Built
+ * @typedef {{ nodes: Node[], draw: (state: S) => string, stop?: () => void, reset?: () => void,
+ *   receive?: (picture: Blob) => void }} Built
  */
 
 /** @type {{ [K in Kind]?: Drawing<K> }} */
@@ -84,6 +85,7 @@ function render({ model, el }) {
   const built = build(view);
   const root = frame(kind, title, [...triesRow(model.get("examples"), (patch) => begin({ ...made, ...patch })),
     ...built.nodes, link.node, live.node]);
+  if (built.receive) receiving(root, built.receive);
   el.append(root);
   if (index !== undefined) {
     const stage = presenter(el, root, title, () => view.draw());

@@ -7,10 +7,42 @@ const INPUTS = {
   sine: ["Sine", (s) => s.photograph.map((_, n) => Math.sin((2 * Math.PI * n) / 16))],
   constant: ["Constant", (s) => s.photograph.map(() => 1)],
   photograph: ["Row of a photograph", (s) => s.photograph],
+  own: ["Row of your own picture", (s) => s.own],
 };
 
 /** @returns {(s: States["similarity"]) => ReturnType<typeof analyse> & { x: Grid }} */
-const signalAnalyser = () => analyser(row, (s) => row(INPUTS[s.input][1](s)), ["input", "seed", "photograph"]);
+const signalAnalyser = () => analyser(row, (s) => row(INPUTS[s.input][1](s)), ["input", "seed", "photograph", "own"]);
+
+/** A picture of the reader's own, and the row of it that is X.
+ * @param {View<"similarity">} view @param {() => void} halt what runs, which draws the state as it was */
+function ownRow(view, halt) {
+  const side = view.state().own.length, middle = side / 2, mark = h("span", { class: "convsim-frame", "aria-hidden": "true" });
+  let at = middle, levels = "", sent = ""; // levels: the picture, sent: the row that was taken from it
+  const take = () => {
+    const values = [...decode(levels).v.slice(at * side, (at + 1) * side)];
+    halt();
+    sent = String(values);
+    view.set({ input: "own", own: values });
+  };
+  const which = slider({ min: 0, max: side - 1 }, (value) => { at = value; take(); }), value = inline();
+  const picture = ownPicture({ side, channels: 1, take: (text) => { levels = text; take(); } }, mark,
+    field("Row of the picture that is X", which, value));
+
+  /** @param {States["similarity"]} s */
+  function draw(s) {
+    // what came from elsewhere is a picture of one and the same row
+    if (String(s.own) !== sent) [levels, sent] = [encode(s.own.map(() => s.own).flat().map((v) => 255 * v)), String(s.own)];
+    picture.draw(s.input === "own", levels);
+    follow(which, at);
+    value.textContent = String(at);
+    mark.style.cssText = `top: ${(100 * at) / side}%; height: ${100 / side}%; left: 0; right: 0`;
+  }
+  const reset = () => {
+    at = middle;
+    picture.reset();
+  };
+  return { ...picture, draw, reset };
+}
 
 /** What is left of b without its part along a.
  * @param {number[]} a @param {number[]} b */
@@ -68,6 +100,7 @@ function similarityView(view) {
   const lags = lagPanel(view.draw, simple ? FIRST_WORDS.lags : LAG_WORDS);
   const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
   const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
+  const own = ownRow(view, () => descent.halt(""));
   const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw);
   const phase = phasePortrait(view.draw);
 
@@ -77,6 +110,7 @@ function similarityView(view) {
     pair.draw(s);
     phase.draw(descent.stepping(), s.kernel_1, s.kernel_2);
     input.value = s.input;
+    own.draw(s);
     seedField.hidden = s.input !== "noise";
     follow(seed, s.seed);
     const sentence = panel.draw(analysed);
@@ -101,10 +135,10 @@ function similarityView(view) {
   const settings = h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField);
   const shown = figure(signal.svg, key("convsim-bg-text", "input X"));
   const nodes = simple
-    ? [pair.node, seen, kernelButtons(view, pair), ...lags.nodes, more("Other inputs, longer kernels", settings, shown)]
-    : [settings, pair.node, seen, kernelButtons(view, pair), ...lags.nodes, panel.node, ...descent.nodes, phase.node, shown];
+    ? [pair.node, seen, kernelButtons(view, pair), ...lags.nodes, more("Other inputs, longer kernels", settings, ...own.nodes, shown)]
+    : [settings, ...own.nodes, pair.node, seen, kernelButtons(view, pair), ...lags.nodes, panel.node, ...descent.nodes, phase.node, shown];
   const stop = () => { descent.halt(""); [signal, maps, lags, phase].forEach((c) => c.stop()); };
-  return { nodes, draw, stop, reset: () => descent.halt("") };
+  return { nodes, draw, stop, reset: () => { descent.halt(""); own.reset(); }, receive: own.receive };
 }
 
 DRAWINGS.similarity = {

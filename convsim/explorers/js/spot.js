@@ -1,4 +1,4 @@
-// A pixel of the feature maps, the patch of the photograph that it comes from, and its sum.
+// A pixel of the feature maps, the patch of the input that it comes from, and its sum.
 
 /** A picture with a frame over a part of it.
  * @param {HTMLElement} picture @param {HTMLElement} frame */
@@ -67,7 +67,7 @@ function pixelSpot(maps, redraw) {
     results.forEach((map, which) => place(marks[which + 1], map, i, j, 1));
     const under = kernels[0].map((r, a) => r.map((_, b) => valueAt(x, top + a, left + b)));
     patch.paint(square(under), (v) => 255 * v);
-    said.textContent = `The patch at rows ${minus(top)} to ${i} and columns ${minus(left)} to ${j}, zero outside the photograph, ` +
+    said.textContent = `The patch at rows ${minus(top)} to ${i} and columns ${minus(left)} to ${j}, zero outside the input, ` +
       kernels.map((_, which) => `times K${"₁₂"[which]} and added up is F${"₁₂"[which]}[${i}, ${j}] = ` +
         show(results[which].v[i * results[which].w + j])).join(", ") + ".";
   }
