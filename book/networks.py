@@ -35,7 +35,7 @@ def scripts() -> dict[str, str]:
     supplies: dict[str, Any] = {"pictures": pictures()}
     for path in sorted(PLACE.glob("*.json")):
         supplies[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-    assert supplies.keys() >= set(NETWORKS), "run python -m book.networks"
+    assert {f"{name}-after" for name in NETWORKS} <= supplies.keys(), "run book.networks"
     return {
         f"{name}.js": f"convsimExplorers.take({json.dumps(name)}, {json.dumps(value)});\n"
         for name, value in supplies.items()

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Page, expect
 from torch import nn
 
 from book.networks import scripts
 from convsim.explorers.network import CHANGES, NETWORKS, NetworkExplorer
-from convsim.pictures import PICTURES
+from convsim.pictures import PICTURES, picture
 from tests.browser.explorer_pages import (
     Facts,
     assert_quiet,
@@ -26,7 +27,7 @@ from tests.browser.explorer_pages import (
 
 CHANGE_OF_PICTURE = """
 async (names) => {
-  const picture = document.querySelector('[aria-label="Picture"]'), times = [];
+  const picture = document.querySelector('select[aria-label="Picture"]'), times = [];
   for (let round = 0; round < 60; round++) {
     picture.value = names[round % names.length];
     const start = performance.now();
@@ -59,7 +60,7 @@ FACTS = Facts(
     random=random_explorer,
     slider=(".convsim-range", "loss"),
     slowest=lambda: NetworkExplorer(change="scale", layer=2),
-    pictures=10,
+    pictures=11,
     widest=lambda: [NetworkExplorer(change="scale", factor=10.0)],
     mangled=("network=none", "image=mine", "layer=0", "factor=11", "first=0"),
     scale=lambda name, value, readouts: 100 * largest(value),  # inverse roots of 64 by 64
@@ -99,7 +100,7 @@ def test_a_network_loads_from_disk_when_it_is_asked_for(page: Page, address: str
 def test_another_network_comes_with_everything_else_held(page: Page, address: str) -> None:
     load(page, address)
     page.get_by_label("Layer", exact=True).select_option("3")
-    page.get_by_label("Network").select_option("scale-free")
+    page.get_by_label("Network", exact=True).select_option("scale-free")
     expected = NetworkExplorer(image="ship", network="scale-free", layer=3).readouts()
     expect(page.locator('[data-readout="similarity"]')).to_have_attribute(
         "data-value", str(readout(page, "similarity"))
@@ -136,7 +137,7 @@ def test_a_cell_and_a_map_choose_the_pair(page: Page, address: str) -> None:
         x, y = ((n - 0.5) / 64 * box["width"] for n in (second, first))
         matrix.click(position={"x": x, "y": y})
         assert [link_parts(page)[n] for n in ("first", "second")] == [str(first), str(second)]
-    sheet = page.locator('canvas[aria-label^="64 maps"]')
+    sheet = page.locator('canvas[aria-label^="64 feature maps"]')
     box = sheet.bounding_box()
     assert box is not None
     sheet.click(position={"x": box["width"] * 2.5 / 8, "y": box["height"] * 1.5 / 8})
@@ -176,12 +177,29 @@ def test_like_maps_stand_side_by_side(page: Page, address: str) -> None:
     assert matrix.evaluate(near) > before + 0.2
 
 
+def test_a_picture_of_ones_own_is_answered(page: Page, address: str, tmp_path: Path) -> None:
+    load(page, address)
+    file = tmp_path / "own.png"
+    levels = (255 * picture("horse")).round().byte().permute(1, 2, 0).numpy()
+    Image.fromarray(levels).save(file)
+    page.get_by_label("Picture", exact=True).select_option("own")
+    page.get_by_label("Picture file").set_input_files(file)
+    expected = NetworkExplorer(image="horse").readouts()["map_cosine"]
+    page.wait_for_function(
+        "(v) => Math.abs(document.querySelector('[data-readout=map_cosine]').dataset.value - v)"
+        " < 1e-9",
+        arg=expected,
+    )
+    assert "own" not in {*link_parts(page)} and link_parts(page)["image"] == "own"
+    assert_quiet(page)
+
+
 def test_a_notebook_is_sent_the_network(page: Page, tmp_path: Path) -> None:
     explorer = NetworkExplorer(image="frog")
     show_live(page, tmp_path, explorer)
     assert readout(page, "loss") == pytest.approx(explorer.readouts()["loss"])
-    page.get_by_label("Network").select_option("longer")
-    expect(page.get_by_label("Network")).to_have_value("longer")
+    page.get_by_label("Network", exact=True).select_option("longer")
+    expect(page.get_by_label("Network", exact=True)).to_have_value("longer")
     explorer.network = "longer"
     page.evaluate("(packed) => model.receive({ packed })", explorer.packed)
     assert readout(page, "loss") == pytest.approx(explorer.readouts()["loss"])

@@ -121,7 +121,7 @@ function pairDetail(view) {
       const peak = Math.max(...taps.map(Math.abs)) || 1;
       if (channels === 3) paintColours(kernel.node, n, (c, p) => 0.5 + taps[c * n * n + p] / peak / 2);
       else paintSigned(kernel, { h: n, w: n, v: taps.slice(0, n * n) });
-      map.node.setAttribute("aria-label", `Map ${at + 1}`);
+      map.node.setAttribute("aria-label", `Feature map ${at + 1}`);
       paintSigned(map, { h: side, w: side, v: v.slice(at * side * side, (at + 1) * side * side) });
     });
     eq.hidden = sum.hidden = !readouts.lag_terms;
@@ -182,6 +182,7 @@ function networkLoader(view) {
 
 /** @param {View<"network">} view */
 function networkView(view) {
+  const own = ownPicture({ side: PICTURE, channels: 3, take: (levels) => view.set({ own: levels, image: "own" }) });
   const meter = networkMeter(), controls = networkControls(view), pair = pairDetail(view), loader = networkLoader(view);
   const panel = readoutPanel({ kernel_cosine: "Kernels: mean |cos|", similarity: "Normalised L_CS", map_cosine: "Maps: mean |cos|",
     loss: "L_CS of the layer", moved: "Answer moved by" }, ["kernel_cosine", "similarity", "map_cosine"]);
@@ -206,6 +207,7 @@ function networkView(view) {
   function draw(s) {
     now = meter(s);
     controls.draw(s, now?.layers);
+    own.draw(s.image === "own", s.own);
     loader.draw(now !== null);
     shown.hidden = !now;
     if (!now) return "The network is not loaded";
@@ -216,9 +218,9 @@ function networkView(view) {
       node.setAttribute("aria-label", `${MATRICES[m].join(", ")}: ${count} by ${count}`);
     });
     paintColours(photo.node, PICTURE, (c, n) => pixels[c * PICTURE * PICTURE + n]);
-    photo.node.setAttribute("aria-label", `The picture: ${s.image}`);
+    photo.node.setAttribute("aria-label", `The picture that the network gets: ${s.image}`);
     paintSheet(sheet, maps);
-    sheet.setAttribute("aria-label", `${count} maps of ${maps.side} by ${maps.side}`);
+    sheet.setAttribute("aria-label", `${count} feature maps of ${maps.side} by ${maps.side}`);
     answer.replaceChildren(...answerBars(packed.classes, readouts.probabilities));
     words.textContent = /** @type {any} */ (packed).words ?? "";
     removed.textContent = readouts.removed ? `Removed: map ${readouts.removed}.` : "";
@@ -235,7 +237,7 @@ function networkView(view) {
       button("Find orthogonal kernels with like maps", () => { if (now) pick(...surprisingPair(now)); }),
       h("span", { class: "convsim-note" }, "Or point at a cell, or at a map.")),
     panel.node, removed, pair.node);
-  return { nodes: [...controls.nodes, loader.node, shown], draw, stop: pair.stop };
+  return { nodes: [...controls.nodes, ...own.nodes, loader.node, shown], draw, stop: pair.stop, receive: own.receive, reset: own.reset };
 }
 
 /** All maps in a square, mid-grey where they are 0.
