@@ -95,7 +95,7 @@ def test_a_picture_comes_in_by_every_way(
     if way == "file":
         page.get_by_label("Input X", exact=True).select_option("own")
         file = {"name": "x.png", "mimeType": "image/png", "buffer": png(levels)}
-        page.get_by_label("Picture file").set_input_files([file])  # type: ignore[list-item]
+        page.get_by_label("Picture file").set_input_files([file])
     else:
         assert before["input"] != "own"
         assert arrive(page, way, png(levels))
@@ -236,7 +236,7 @@ def test_python_hears_of_a_picture_and_shows_its_own(
     assert explorer.input == "own"
     assert explorer.readouts() == made_with(taker, levels).readouts()
     other = made_with(taker, 255 - levels)
-    page.evaluate("(own) => model.receive({ own })", other.get_state("own")["own"])  # type: ignore[no-untyped-call]
+    page.evaluate("(own) => model.receive({ own })", other.get_state("own")["own"])
     expect_readout(page, taker, 255 - levels)
     row = SIDES[taker] // 2
     assert np.array_equal(own_canvas(page)[row, :, 0], 255 - levels[row])
