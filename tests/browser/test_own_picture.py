@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from convsim.explorers import ImageExplorer, InputExplorer, SimilarityExplorer
 from convsim.explorers.base import Explorer
+from convsim.explorers.script import javascript
 from tests.browser.explorer_pages import assert_quiet, link_parts, show_live, write_page
 from tests.browser.touch import SIZE, swipe, telephone
 
@@ -95,7 +96,7 @@ def test_a_picture_comes_in_by_every_way(
     if way == "file":
         page.get_by_label("Input X", exact=True).select_option("own")
         file = {"name": "x.png", "mimeType": "image/png", "buffer": png(levels)}
-        page.get_by_label("Picture file").set_input_files([file])  # type: ignore[list-item]
+        page.get_by_label("Picture file").set_input_files([file])
     else:
         assert before["input"] != "own"
         assert arrive(page, way, png(levels))
@@ -147,6 +148,33 @@ def test_the_middle_square_of_a_photograph_in_colour_on_white(page: Page, tmp_pa
     )
     expected = seen @ np.array([0.299, 0.587, 0.114])
     assert np.abs(np.reshape(grey, (32, 32)) - expected).max() <= 0.5 + 1e-9
+    assert_quiet(page)
+
+
+def test_in_colour_the_channels_come_one_after_the_other(page: Page, tmp_path: Path) -> None:
+    """No explorer asks for colour; one that does is told red, green and blue apart."""
+    page.goto(write_page(tmp_path))
+    script, end = javascript().rsplit("start();", 1)
+    page.add_script_tag(content=f"{script}globalThis.ownPicture = ownPicture;{end}")
+    page.evaluate(
+        """() => {
+          const take = (levels) => { globalThis.taken = levels; };
+          globalThis.made = ownPicture({ side: 32, channels: 3, take });
+          document.body.append(made.node, made.note);
+        }"""
+    )
+    colours = np.random.default_rng(1).integers(0, 256, (32, 32, 3))
+    file = {"name": "x.png", "mimeType": "image/png", "buffer": png(colours)}
+    page.get_by_label("Picture file").set_input_files([file])
+    page.wait_for_function("globalThis.taken")
+    levels = np.frombuffer(base64.b64decode(page.evaluate("taken")), np.uint8).reshape(3, 32, 32)
+    assert np.array_equal(levels, np.moveaxis(colours, 2, 0))
+    other = base64.b64encode((255 - levels).tobytes()).decode()
+    page.evaluate("(levels) => made.draw(true, levels)", other)
+    assert np.array_equal(own_canvas(page), 255 - colours)
+    page.get_by_label("Brush").select_option("blue")
+    page.locator(CANVAS).click()
+    assert own_canvas(page)[16, 16].tolist() == [0, 0, 255]
     assert_quiet(page)
 
 
@@ -236,7 +264,7 @@ def test_python_hears_of_a_picture_and_shows_its_own(
     assert explorer.input == "own"
     assert explorer.readouts() == made_with(taker, levels).readouts()
     other = made_with(taker, 255 - levels)
-    page.evaluate("(own) => model.receive({ own })", other.get_state("own")["own"])  # type: ignore[no-untyped-call]
+    page.evaluate("(own) => model.receive({ own })", other.get_state("own")["own"])
     expect_readout(page, taker, 255 - levels)
     row = SIDES[taker] // 2
     assert np.array_equal(own_canvas(page)[row, :, 0], 255 - levels[row])

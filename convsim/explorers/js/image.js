@@ -180,7 +180,7 @@ function imageControls(view) {
     follow(seed, s.seed);
   };
   const settings = h("div", { class: "convsim-row" }, field("Input X", input), field("Size", size), field("Random seed", seed));
-  return { nodes: [settings, ...own.nodes], draw, own };
+  return { nodes: [settings, own.node, own.note], draw, own };
 }
 
 /** @param {View<"image">} view */

@@ -104,7 +104,7 @@ function inputControls(view) {
     follow(seed, s.seed);
   }
   const nodes = [h("div", { class: "convsim-row" }, field("Input X", which), field("Patches", patches),
-    field("Kernel seed", seed), button("New kernels", () => view.set({ seed: (view.state().seed + 1) % (seeds.high + 1) }))), ...own.nodes];
+    field("Kernel seed", seed), button("New kernels", () => view.set({ seed: (view.state().seed + 1) % (seeds.high + 1) }))), own.node, own.note];
   return { nodes, draw, own };
 }
 

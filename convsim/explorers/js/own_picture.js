@@ -118,7 +118,7 @@ function ownPicture({ side, channels, take }, mark = "", ...beside) {
   }
   const receive = (/** @type {Blob} */ picture) => { forget(); read(picture); };
   const reset = () => { file.value = note.textContent = ""; };
-  return { nodes: [box, note], draw, receive, reset };
+  return { node: box, note, draw, receive, reset };
 }
 
 /** Let an explorer take pictures that are dropped or pasted on it.

@@ -89,7 +89,6 @@ function kernelButtons(view, { act, descent }) {
     act({ kernel_1: draw(), kernel_2: draw() });
   }
   const node = h("div", { class: "convsim-row" }, button("Make K₂ ⟂ K₁", orthogonalise), button("Randomise", randomise));
-  if (view.state().simple) node.append(descent.message);
   return node;
 }
 
@@ -100,6 +99,7 @@ function similarityView(view) {
   const lags = lagPanel(view.draw, simple ? FIRST_WORDS.lags : LAG_WORDS);
   const input = select(view.traits.input.choices.map((name) => [name, INPUTS[name][0]]), (name) => act({ input: name }));
   const seed = seedInput(view.traits.seed, (value) => act({ seed: value })), seedField = field("Seed", seed);
+  const buttons = kernelButtons(view, pair), story = storyButton(view, descent.halt);
   const own = ownRow(view, () => descent.halt(""));
   const signal = new Chart(72, view.draw, 8), maps = new Chart(140, view.draw);
   const phase = phasePortrait(view.draw);
@@ -134,11 +134,15 @@ function similarityView(view) {
     figure(maps.svg, key("convsim-bg-one", "feature map F₁"), key("convsim-dash-two", "feature map F₂")), panel.lead, panel.sum);
   const settings = h("div", { class: "convsim-row" }, pair.taps, field("Input X", input), seedField);
   const shown = figure(signal.svg, key("convsim-bg-text", "input X"));
+  if (simple) {
+    buttons.prepend(story.node);
+    buttons.append(descent.message);
+  }
   const nodes = simple
-    ? [pair.node, seen, kernelButtons(view, pair), ...lags.nodes, more("Other inputs, longer kernels", settings, ...own.nodes, shown)]
-    : [settings, ...own.nodes, pair.node, seen, kernelButtons(view, pair), ...lags.nodes, panel.node, ...descent.nodes, phase.node, shown];
-  const stop = () => { descent.halt(""); [signal, maps, lags, phase].forEach((c) => c.stop()); };
-  return { nodes, draw, stop, reset: () => { descent.halt(""); own.reset(); }, receive: own.receive };
+    ? [pair.node, seen, buttons, ...lags.nodes, more("Other inputs, longer kernels", settings, own.node, shown), own.note]
+    : [settings, own.node, own.note, pair.node, seen, buttons, ...lags.nodes, panel.node, ...descent.nodes, phase.node, shown];
+  const stop = () => { story.stop(); descent.halt(""); [signal, maps, lags, phase].forEach((c) => c.stop()); };
+  return { nodes, draw, stop, reset: () => { story.stop(); descent.halt(""); own.reset(); }, receive: own.receive };
 }
 
 DRAWINGS.similarity = {
