@@ -78,6 +78,13 @@ class Explorer(anywidget.AnyWidget):
         """Return the numbers that the page shows, computed in float64 by ``convsim``."""
         raise NotImplementedError
 
+    def fallback(self) -> str:
+        """Return the element that stands on a page until JavaScript takes its place."""
+        return (
+            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
+            "page in a browser that runs it, or run the notebook.</p>"
+        )
+
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
         names = [*self.names, "examples"] if self.examples else self.names
@@ -86,9 +93,7 @@ class Explorer(anywidget.AnyWidget):
         text = text.replace("<", "\\u003c")
         return (
             f'<div class="convsim-explorer" data-explorer="{html.escape(self.kind)}">'
-            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
-            "page in a browser that runs it, or run the notebook.</p>"
-            f'<script type="application/json">{text}</script></div>'
+            f'{self.fallback()}<script type="application/json">{text}</script></div>'
         )
 
     def __repr__(self) -> str:
