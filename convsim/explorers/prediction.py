@@ -104,7 +104,7 @@ class Prediction(Explorer):
     )
 
     def __init__(
-        self, question: str | None = None, answers: Answers | None = None, **traits: Any
+        self, question: str | None = None, answers: dict[str, str] | None = None, **traits: Any
     ) -> None:
         if question is not None:
             traits = {"right": "", **traits, "question": question, "answers": answers or {}}

@@ -10,7 +10,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from convsim.explorers import CorrelationExplorer, Prediction
-from tests.browser.explorer_pages import Facts, assert_quiet, readout, show_live, write_page
+from tests.browser.explorer_pages import (
+    Facts,
+    assert_quiet,
+    largest,
+    readout,
+    show_live,
+    write_page,
+)
 
 STYLE = Path(__file__).resolve().parents[2] / "book/static/paper.css"
 CHOICE: dict[str, Any] = {
@@ -50,6 +57,7 @@ FACTS = Facts(
     slowest=lambda: Prediction(**GUESS, answer=1),
     pictures=0,
     light=True,
+    scale=lambda name, value, readouts: 1.0 if name == "right" else largest(value),
     widest=lambda: [Prediction(**LONG, answer=2), Prediction(**GUESS, answer=2)],
 )
 
