@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from bs4 import BeautifulSoup
 from book.predictions import answers
 from convsim.explorers import Prediction
 from convsim.explorers.prediction import marked_up
+from tests.test_chapters import listed
 
 CHOICE: dict[str, Any] = {
     "question": "How many sides has a square?",
@@ -116,3 +119,43 @@ def test_a_printed_chapter_ends_with_the_answers_to_its_questions() -> None:
     assert "✓ 4. One at each <side>." in entries[0].text
     assert "1.41² is nearly 2." in entries[1].text
     assert answers("<p>Text</p>") == ""
+
+
+def asked(chapter: Path) -> list[tuple[dict[str, Any], Prediction]]:
+    """The cells of a chapter that ask, and what they show."""
+    found = []
+    for cell in json.loads(chapter.read_text())["cells"]:
+        for output in cell.get("outputs", []):
+            page = BeautifulSoup(
+                "".join(output.get("data", {}).get("text/html", "")), "html.parser"
+            )
+            for state in page.select("[data-explorer=prediction] > script"):
+                prediction = Prediction()
+                prediction.set_state(json.loads(state.text))
+                found.append((cell, prediction))
+    return found
+
+
+@pytest.mark.parametrize("chapter", listed(), ids=lambda chapter: chapter.stem)
+def test_a_chapter_asks_at_least_three_questions_and_gives_no_answer_away(chapter: Path) -> None:
+    cells = asked(chapter)
+    assert len(cells) >= 3
+    assert any(prediction.answers for _, prediction in cells)
+    for cell, prediction in cells:
+        assert prediction.answer is None
+        assert "".join(cell["source"]).count("Prediction(") == 1
+        assert cell["metadata"]["tags"] == ["remove-input"]
+        assert (
+            cell["metadata"]["jupyter"]["source_hidden"] and cell["metadata"]["cellView"] == "form"
+        )
+
+
+def test_no_question_is_asked_twice_and_the_right_answer_has_no_place_of_its_own() -> None:
+    found = [prediction for chapter in listed() for _, prediction in asked(chapter)]
+    assert len({prediction.question for prediction in found}) == len(found)
+    places = [[*p.answers].index(p.right) for p in found if len(p.answers) == 3]
+    assert min(places.count(place) for place in range(3)) > len(places) / 5
+    for prediction in found:
+        spoken = [prediction.explain, *prediction.answers.values()]
+        assert all(text.endswith((".", "?")) for text in spoken if text)
+        assert all(len(text.split(". ")) <= 3 for text in spoken)
