@@ -62,7 +62,7 @@ function guess(view, { question, low, high, value, unit, explain }) {
   const step = (high - low) / 100, digits = Math.max(0, Math.ceil(-Math.log10(step) - 1e-9));
   const write = (/** @type {number} */ v) => show(v, digits) + unit;
   const where = (/** @type {number} */ v) => `--convsim-to: ${(v - low) / (high - low)}`;
-  let held = low + 50 * step; // until it is the answer
+  let held = low; // until it is the answer
   const bar = slider({ min: 0, max: 100, class: "convsim-range convsim-guess", "aria-label": "Your guess" }, (share) => {
     held = low + share * step;
     if (view.state().answer === null) view.draw();
