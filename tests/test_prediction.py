@@ -67,6 +67,7 @@ def test_answers_that_are_numbers_keep_their_order_on_the_way_to_a_page_and_back
         (CHOICE, {"answer": 1.5}, "answer is 1.5, expected a whole number from 1 to 3, or None"),
         (CHOICE, {"answer": "4"}, "got '4': replace '4' with a finite number"),
         (GUESS, {"value": 3}, "value is 3, expected a number from low=0 to high=2: widen them"),
+        (GUESS, {"low": 2, "value": 2}, "low is 2, expected a number below high=2"),
         (GUESS, {"explain": ""}, "explain is empty, expected a sentence or two on why it is 1.41"),
         (GUESS, {"answer": 2.5}, "answer is 2.5, expected a number from 0 to 2, or None"),
         (GUESS, {"low": "0"}, "low must be a number from -1e+06 to 1e+06, got '0': replace '0'"),

@@ -140,7 +140,9 @@ class Prediction(Explorer):
 
     def _explained(self) -> str:
         if not self.answers:
-            text = f"<strong>{self.value:g}{self.unit}.</strong> {marked_up(self.explain)}"
+            text = (
+                f"<strong>{self.value:g}{marked_up(self.unit)}.</strong> {marked_up(self.explain)}"
+            )
             return f"<p>{text}</p>"
         items = (
             f"<li>{'✓' if answer == self.right else '✗'} <strong>{marked_up(answer)}.</strong> "
@@ -169,6 +171,8 @@ def _misfit(
                 f"answer is {answer:g}, expected a whole number from 1 to {len(answers)}, or None"
             )
         return ""
+    if low >= high:
+        return f"low is {low:g}, expected a number below high={high:g}"
     if not low <= value <= high:
         bounds = f"low={low:g} to high={high:g}"
         return f"value is {value:g}, expected a number from {bounds}: widen them, or pass answers"
