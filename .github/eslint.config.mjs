@@ -3,7 +3,7 @@
 import js from "../.venv/node_modules/@eslint/js/src/index.js";
 
 const PAGE = ["addEventListener", "atob", "cancelAnimationFrame", "clearInterval", "clearTimeout", "document", "Element",
-  "getComputedStyle", "IntersectionObserver", "location", "matchMedia", "MutationObserver", "navigator",
+  "getComputedStyle", "history", "IntersectionObserver", "location", "matchMedia", "MutationObserver", "navigator",
   "queueMicrotask", "removeEventListener", "requestAnimationFrame", "ResizeObserver",
   "setInterval", "setTimeout", "structuredClone", "URL",
   "URLSearchParams", "window", "DOCUMENTATION_OPTIONS"]; // the last one is Sphinx's

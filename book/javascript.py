@@ -40,6 +40,8 @@ def type_of(value: Any, choices: tuple[str, ...] | None) -> str:
         return " | ".join(json.dumps(name) for name in choices)
     if isinstance(value, list):
         return f"{type_of(value[0], None)}[]"
+    if value is None:
+        return "number | null"
     return {str: "string", bool: "boolean"}.get(type(value), "number")
 
 

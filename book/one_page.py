@@ -103,7 +103,7 @@ def chapter(
         tag.attrs.pop("loading", None)  # paper is not scrolled
         if tag.name == "a" and tag.get("href"):
             tag["href"] = link(urljoin(here, str(tag["href"])), names, address)
-    explorers = article.select("div.convsim-explorer[data-explorer]")
+    explorers = article.select("div.convsim-explorer:not([data-explorer='prediction'])")
     for index, explorer in enumerate(explorers if live else []):
         there = f"{here}#convsim={index}"  # as explorers.js counts them
         line = f'<p class="print-live">Live: <a href="{there}">{there}</a></p>'

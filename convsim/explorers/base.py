@@ -83,6 +83,13 @@ class Explorer(anywidget.AnyWidget):
         """Names of traits that are too long for a page: it loads them when it is asked to."""
         return ()
 
+    def fallback(self) -> str:
+        """Return the element that stands on a page until JavaScript takes its place."""
+        return (
+            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
+            "page in a browser that runs it, or run the notebook.</p>"
+        )
+
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
         names = [n for n in self.names if n not in self.supplied]
@@ -92,9 +99,7 @@ class Explorer(anywidget.AnyWidget):
         text = text.replace("<", "\\u003c")
         return (
             f'<div class="convsim-explorer" data-explorer="{html.escape(self.kind)}">'
-            '<p class="convsim-fallback">This explorer draws itself with JavaScript: open this '
-            "page in a browser that runs it, or run the notebook.</p>"
-            f'<script type="application/json">{text}</script></div>'
+            f'{self.fallback()}<script type="application/json">{text}</script></div>'
         )
 
     def __repr__(self) -> str:

@@ -53,6 +53,7 @@ class Facts:
         slowest: the explorer in the state that takes longest to draw.
         widest: the explorer in states that need most room.
         pictures: how many it draws.
+        light: whether it is a question, without a row to share it and without an effect.
         mangled: ends of links that its explorer must not take.
         scale: the size of the numbers that a readout (name, value, all) is computed from.
         frame: milliseconds within which it answers.
@@ -62,6 +63,7 @@ class Facts:
     slider: tuple[str, str]
     slowest: Callable[[], Explorer]
     pictures: int
+    light: bool = False
     widest: Callable[[], list[Explorer]] = list
     mangled: tuple[str, ...] = ()
     scale: Callable[[str, Any, dict[str, Any]], float] = field(

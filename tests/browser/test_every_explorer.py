@@ -24,6 +24,7 @@ from tests.browser.explorer_pages import (
 KINDS: dict[str, Facts] = {
     kind: import_module(f"tests.browser.test_{kind}").FACTS for kind in EXPLORERS
 }
+SHARED = {kind: facts for kind, facts in KINDS.items() if not facts.light}  # by links of their own
 
 ROUND_OF_INPUT_EVENTS = """
 async ([selector, readout]) => {

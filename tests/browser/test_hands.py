@@ -18,7 +18,7 @@ from tests.browser.explorer_pages import (
     shown_kernels,
     write_page,
 )
-from tests.browser.test_every_explorer import KINDS
+from tests.browser.test_every_explorer import SHARED
 from tests.browser.touch import SIZE, swipe, telephone
 
 FIRST = {"kernel_1": [1, 1, 1, 0, 0, 0], "kernel_2": [0, 0, 0, 1, 1, 1], "input": "photograph"}
@@ -33,13 +33,13 @@ SEEN = """(e) => {
 }"""
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHARED)
 def test_on_a_telephone_the_effect_is_in_view_at_every_slider(
     page: Page, tmp_path: Path, kind: str
 ) -> None:
     page.set_viewport_size(SIZE)  # type: ignore[arg-type]
     page.goto(write_page(tmp_path, EXPLORERS[kind](), head=TALL))
-    selector, _ = KINDS[kind].slider
+    selector, _ = SHARED[kind].slider
     effect = page.locator(".convsim-effect")
     pictures = effect.locator("svg, canvas, .convsim-value")
     assert effect.count() == 1 and pictures.count() >= 2

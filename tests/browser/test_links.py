@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from convsim.explorers import CorrelationExplorer, SimilarityExplorer
 from convsim.explorers.script import EXPLORERS
 from tests.browser.explorer_pages import assert_quiet, shown_kernels, write_page
-from tests.browser.test_every_explorer import KINDS
+from tests.browser.test_every_explorer import SHARED
 
 
 def in_link(value: Any) -> str:
@@ -23,10 +23,10 @@ def in_link(value: Any) -> str:
     return str(value).removesuffix(".0")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SHARED)
 def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str) -> None:
     rng = random.Random(3)
-    first, second = KINDS[kind].random(rng, 1), KINDS[kind].random(rng, 1)
+    first, second = SHARED[kind].random(rng, 1), SHARED[kind].random(rng, 1)
     url = write_page(tmp_path, CorrelationExplorer(), first)
     page.goto(url)
     pristine = page.locator(".convsim-link").nth(1).input_value()
@@ -47,7 +47,7 @@ def test_a_link_restores_the_state_exactly(page: Page, tmp_path: Path, kind: str
 
 
 @pytest.mark.parametrize(
-    ("kind", "query"), [(kind, query) for kind, facts in KINDS.items() for query in facts.mangled]
+    ("kind", "query"), [(kind, query) for kind, facts in SHARED.items() for query in facts.mangled]
 )
 def test_a_mangled_link_changes_nothing(page: Page, tmp_path: Path, kind: str, query: str) -> None:
     url = write_page(tmp_path, EXPLORERS[kind]())

@@ -171,3 +171,23 @@ def test_curves_that_the_reader_has_hidden_stay_hidden_on_paper(page: Page) -> N
     on_paper(page)
     page.wait_for_timeout(100)
     assert page.evaluate(hidden)
+
+
+def test_questions_are_printed_with_boxes_and_their_answers_behind_everything_else(
+    page: Page,
+) -> None:
+    show(page, EXERCISES)
+    questions = page.locator(".convsim-prediction")
+    asked = questions.locator("legend").all_text_contents()
+    section = page.locator("article .convsim-answers")
+    assert len(asked) >= 3 and not section.is_visible()
+    questions.first.get_by_role("radio").first.click()
+    text, rest = printed(page).split("Answerstothequestions")
+    assert text.count("☐") == page.locator(".convsim-answer").count()
+    assert section.locator("ol > li > p:first-child").all_text_contents() == asked
+    for number in range(1, len(asked) + 1):
+        assert f"Question{number}.Predict" in text and f"{number}." in rest
+    for entry in section.locator("ol > li ul").all():
+        assert (entry.text_content() or "").count("✓") == 1
+    assert "✓" not in text and rest.count("✓") == page.locator("fieldset:has([type=radio])").count()
+    check_quiet(page)

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from convsim.explorers import SimilarityExplorer
 from convsim.explorers.script import EXPLORERS
 from tests.browser.explorer_pages import assert_quiet, shown_kernels, write_page
+from tests.browser.test_every_explorer import SHARED
 from tests.browser.touch import SIZE, SWIPE, settled, swipe, telephone
 
 FIGURES = Path(__file__).resolve().parents[2] / "_build/html/chapters/training.html"
@@ -38,7 +39,7 @@ def scroll_to(page: Page, y: float) -> float:
     return settled(page)
 
 
-@pytest.mark.parametrize("kind", EXPLORERS)
+@pytest.mark.parametrize("kind", SHARED)
 def test_a_swipe_over_an_explorer_moves_the_page_and_no_number(
     phone: Page, tmp_path: Path, kind: str
 ) -> None:

@@ -24,18 +24,18 @@ const settable = (traits) => Object.keys(traits).filter((name) => !traits[name].
 const write = (value) => (Array.isArray(value?.[0]) ? value.map(write).join(";") : String(value));
 /** The explorers of a page by their index: their part of a link ("" from one that is as it was
  * made, unless it is wanted always), their link to be written anew, and a way to fill the window.
- * @type {Map<number, { part: (always: boolean) => string, renew: () => void, present: () => void }>} */
+ * @type {Map<string, { part: (always: boolean) => string, renew: () => void, present: () => void }>} */
 const ON_PAGE = new Map();
 
 /** One explorer's part of a link.
- * @param {number} index @param {string[]} names @param {Record<string, Value>} s @param {boolean} presented */
+ * @param {string} index @param {string[]} names @param {Record<string, Value>} s @param {boolean} presented */
 const section = (index, names, s, presented) =>
   `convsim=${index}&${names.map((k) => `${k}=${write(s[k])}`).join("&")}${presented ? "&present=1" : ""}`;
 
 /** A link to an explorer, with the others that the reader has changed.
- * @param {number} index */
+ * @param {string} index */
 function address(index) {
-  const parts = [...ON_PAGE].sort(([a], [b]) => Number(b === index) - Number(a === index) || a - b)
+  const parts = [...ON_PAGE].sort(([a], [b]) => Number(b === index) - Number(a === index))
     .map(([i, { part }]) => part(i === index));
   return `${location.href.split("#")[0]}#${parts.filter(Boolean).join("&")}`;
 }
@@ -84,7 +84,7 @@ function parse(text, { choices, low = -Infinity, high = Infinity, whole, length,
 /** Take the state from the address if it is meant for this explorer; false if it is mangled.
  * @param {Model} model @param {Kind} kind @param {HTMLElement} el */
 function restore(model, kind, el) {
-  const index = model.get("_index"), all = addressed(), parts = all.get(String(index));
+  const index = model.get("_index"), all = addressed(), parts = all.get(index);
   if (!parts) return true;
   /** @type {Record<string, Trait>} */
   const traits = EXPLORERS[kind].traits;
@@ -101,7 +101,7 @@ function restore(model, kind, el) {
   const next = Object.fromEntries(Object.keys(traits).map((name) => [name, patch[name] ?? model.get(name)]));
   if (drawingOf(kind).consistent?.(next) === false) return false;
   for (const [name, value] of Object.entries(patch)) model.set(name, value);
-  if ([...all.keys()][0] === String(index)) {
+  if ([...all.keys()][0] === index) {
     el.scrollIntoView({ block: "start" });
     if (parts.has("present")) ON_PAGE.get(index)?.present();
   }

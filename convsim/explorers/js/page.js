@@ -12,18 +12,20 @@
 /** What a drawing sees of its explorer: its traits as Python declares them, and its state.
  * @template {Kind} K
  * @typedef {{ traits: (typeof EXPLORERS)[K]["traits"], state(): States[K],
- *   set(patch: Partial<States[K]>): void, draw(): void }} View
+ *   set(patch: Partial<States[K]>): void, draw(): void, keep(): void }} View
  */
 
 /** What js/<kind>.js adds to DRAWINGS. `build` makes the nodes once; its `draw` shows a state and
  * returns the sentence to announce. `compute` gives the numbers, with the keys of Python's
- * readouts(). A state that is not `consistent` is neither drawn nor taken from a link.
+ * readouts(). A state that is not `consistent` is neither drawn nor taken from a link. What is
+ * `light` has no row of its own to reset and to share it: it is kept in the page's address.
  * @template {Kind} K
  * @typedef {object} Drawing
  * @property {string} title
  * @property {(state: States[K]) => Readouts} compute
  * @property {(view: View<K>) => Built<States[K]>} build
  * @property {(state: States[K]) => boolean} [consistent]
+ * @property {boolean} [light]
  */
 
 /**
@@ -46,7 +48,7 @@ const compute = (kind, state) => drawingOf(kind).compute(state);
 function render({ model, el }) {
   /** @type {Kind} */
   const kind = model.get("_explorer");
-  const { name, traits } = EXPLORERS[kind], { title, build, consistent } = drawingOf(kind);
+  const { name, traits } = EXPLORERS[kind], { title, build, consistent, light } = drawingOf(kind);
   const names = Object.keys(traits), keys = settable(traits), index = model.get("_index");
   const state = () => Object.fromEntries(names.map((k) => [k, model.get(k)]));
   const made = state(), live = announcer(() => sentence);
@@ -66,6 +68,9 @@ function render({ model, el }) {
       view.draw();
       tell();
     },
+    keep() {
+      if (index !== undefined) history.replaceState(history.state, "", address(index));
+    },
     draw() {
       const s = state();
       if (gone || consistent?.(s) === false) return;
@@ -84,7 +89,7 @@ function render({ model, el }) {
   const taken = () => { shared = state(); }; // from a link
   const built = build(view);
   const root = frame(kind, title, [...triesRow(model.get("examples"), (patch) => begin({ ...made, ...patch })),
-    ...built.nodes, link.node, live.node]);
+    ...built.nodes, ...(light ? [] : [link.node]), live.node]);
   if (built.receive) receiving(root, built.receive);
   el.append(root);
   if (index !== undefined) {
@@ -222,8 +227,10 @@ function standIn(values) {
 function mountAll() {
   /** @type {NodeListOf<HTMLElement>} */
   const all = document.querySelectorAll("div.convsim-explorer[data-explorer]");
-  all.forEach((el, index) => {
-    const kind = /** @type {Kind} */ (el.dataset.explorer), data = el.querySelector('script[type="application/json"]');
+  const counts = { "": 0, q: 0 }; // those that are light apart, lest a new question change old links
+  all.forEach((el) => {
+    const kind = /** @type {Kind} */ (el.dataset.explorer), series = DRAWINGS[kind]?.light ? "q" : "";
+    const index = `${series}${counts[series]++}`, data = el.querySelector('script[type="application/json"]');
     if (el.dataset.mounted !== undefined || !data?.textContent || !DRAWINGS[kind]) return;
     el.dataset.mounted = "";
     const model = standIn({ ...JSON.parse(data.textContent), _explorer: kind, _index: index });
