@@ -79,7 +79,7 @@ class Explorer(anywidget.AnyWidget):
         raise NotImplementedError
 
     @property
-    def supplied(self) -> tuple[str, ...]:
+    def _supplied(self) -> tuple[str, ...]:
         """Names of traits that are too long for a page: it loads them when it is asked to."""
         return ()
 
@@ -92,7 +92,7 @@ class Explorer(anywidget.AnyWidget):
 
     def static_html(self) -> str:
         """Return the element that ``explorers.js`` turns into this explorer on a static page."""
-        names = [n for n in self.names if n not in self.supplied]
+        names = [n for n in self.names if n not in self._supplied]
         names += ["examples"] if self.examples else []
         state = self.get_state(names)
         text = json.dumps({name: state[name] for name in names}, allow_nan=False)

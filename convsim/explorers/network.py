@@ -165,7 +165,7 @@ class NetworkExplorer(Explorer):
         self.packed = stored(self.network, self.trained) if own is None else own
 
     @property
-    def supplied(self) -> tuple[str, ...]:
+    def _supplied(self) -> tuple[str, ...]:
         """What ``_static/networks`` of the book has; a network of your own goes with the page."""
         return () if self.network == "own" else ("packed", "pictures")
 

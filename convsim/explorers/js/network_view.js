@@ -237,7 +237,7 @@ function networkView(view) {
       button("Find orthogonal kernels with like maps", () => { if (now) pick(...surprisingPair(now)); }),
       h("span", { class: "convsim-note" }, "Or point at a cell, or at a map.")),
     panel.node, removed, pair.node);
-  return { nodes: [...controls.nodes, ...own.nodes, loader.node, shown], draw, stop: pair.stop, receive: own.receive, reset: own.reset };
+  return { nodes: [...controls.nodes, own.node, own.note, loader.node, shown], draw, stop: pair.stop, receive: own.receive, reset: own.reset };
 }
 
 /** All maps in a square, mid-grey where they are 0.
