@@ -64,3 +64,8 @@ def test_a_network_is_at_most_150_kb_and_loses_little() -> None:
         assert len(json.dumps(packed)) <= 150 * 1024
         kept, eight = packed["accuracy"]
         assert abs(kept - eight) < 0.3
+
+
+def test_the_ship_loses_little_with_one_map() -> None:
+    found = NetworkExplorer(image="ship", layer=2, change="remove").readouts()
+    assert f"{100 * found['moved']:.1f}" == "0.5"  # the question asks for it

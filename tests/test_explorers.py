@@ -110,7 +110,7 @@ def test_static_html_holds_the_whole_state(explorer_type: type[Explorer]) -> Non
     copy.set_state(state)
     assert copy.readouts() == explorer.readouts()
     synced = {n for n in explorer.keys if not n.startswith("_")} - set(ipywidgets.DOMWidget().keys)
-    assert {*state, "examples"} == synced
+    assert {*state, *explorer._supplied, "examples"} == synced
     assert f'data-explorer="{explorer.kind}"' in explorer.static_html()
 
 
