@@ -129,8 +129,8 @@ function pairDetail(view) {
       const terms = /** @type {number[][]} */ (readouts.lag_terms).flat(), peak = Math.max(...terms.map(Math.abs)) || 1;
       const total = terms.reduce((a, b) => a + b, 0), middle = terms[(terms.length - 1) / 2];
       drawHeat(heat, n, terms, peak, { lag_0: middle, other_lags: total - middle });
-      sum.textContent = `⟨F₁, F₂⟩ = ${show(total)}: ${show(middle)} from lag (0, 0), which is all that the cosine of kernels knows ` +
-        `of white input, and ${show(total - middle)} from the others.`;
+      sum.textContent = `⟨F₁, F₂⟩ = ${show(total)}: ${show(middle)} from lag (0, 0), where the cosine of the kernels looks, ` +
+        `and ${show(total - middle)} from the others.`;
     }
     return panel.draw(readouts, () => 1);
   }
