@@ -57,6 +57,7 @@ class Facts:
         mangled: ends of links that its explorer must not take.
         scale: the size of the numbers that a readout (name, value, all) is computed from.
         frame: milliseconds within which it answers.
+        held: the explorer in a state that shows its sliders, if it does not begin with one.
     """
 
     random: Callable[[random.Random, int], Explorer]
@@ -70,6 +71,7 @@ class Facts:
         default=lambda name, value, readouts: largest(value)
     )
     frame: float = 16.0
+    held: Callable[[], Explorer] | None = None
 
 
 def random_taps(rng: random.Random, count: int) -> list[float]:

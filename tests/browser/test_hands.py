@@ -38,7 +38,7 @@ def test_on_a_telephone_the_effect_is_in_view_at_every_slider(
     page: Page, tmp_path: Path, kind: str
 ) -> None:
     page.set_viewport_size(SIZE)  # type: ignore[arg-type]
-    page.goto(write_page(tmp_path, EXPLORERS[kind](), head=TALL))
+    page.goto(write_page(tmp_path, (SHARED[kind].held or EXPLORERS[kind])(), head=TALL))
     selector, _ = SHARED[kind].slider
     effect = page.locator(".convsim-effect")
     pictures = effect.locator("svg, canvas, .convsim-value")

@@ -65,6 +65,7 @@ FACTS = Facts(
     mangled=("network=none", "image=mine", "layer=0", "factor=11", "first=0"),
     scale=lambda name, value, readouts: 100 * largest(value),  # inverse roots of 64 by 64
     frame=100.0,
+    held=lambda: NetworkExplorer(change="scale"),
 )
 
 

@@ -43,7 +43,7 @@ def scroll_to(page: Page, y: float) -> float:
 def test_a_swipe_over_an_explorer_moves_the_page_and_no_number(
     phone: Page, tmp_path: Path, kind: str
 ) -> None:
-    phone.goto(write_page(tmp_path, EXPLORERS[kind](), head=TALL))
+    phone.goto(write_page(tmp_path, (SHARED[kind].held or EXPLORERS[kind])(), head=TALL))
     link = phone.locator(".convsim-link").first
     state, box = link.input_value(), phone.locator(".convsim-view").bounding_box()
     assert box is not None
