@@ -199,7 +199,10 @@ def test_every_launch_button_opens_a_notebook() -> None:
     if not PAGES:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("not built: make book")
     found = {page.stem: check_links(page.read_text(), page.name) for page in PAGES}
-    assert {name for name, count in found.items() if count} >= {path.stem for path in NOTEBOOKS}
+    launched = {name for name, count in found.items() if count}
+    # tests/test_unpublished.py has a book with an address, and one without
+    expected = {path.stem for path in NOTEBOOKS} if address.published(ROOT) else set()
+    assert launched == expected
 
 
 def test_binder_reads_environment_yml_as_conda_does() -> None:

@@ -77,14 +77,13 @@ def test_the_core_is_as_small_as_the_readme_says(python: Path) -> None:
 
 
 def test_the_three_lines_of_the_readme_run(python: Path, tmp_path: Path) -> None:
-    (lines,) = re.findall(r"## Three lines\n\n```python\n(.*?)```", README, re.DOTALL)
-    model = "import torch\nmodel = torch.nn.Sequential()\n"
+    section = README.split("## Three lines\n")[1].split("\n## ")[0]
+    report, losses = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    model = "import torch\nimages = torch.rand(2, 3, 16, 16)\nmodel = torch.nn.Sequential()\n"
     model += "model.conv1 = torch.nn.Conv2d(3, 8, 3)\nmodel.conv2 = torch.nn.Conv2d(8, 4, 3)\n"
-    said = run(python, "-I", "-c", f"{model}{lines}\nprint(float(loss), float(total))")
+    said = run(python, "-I", "-c", f"{model}{losses}\nprint(float(loss), float(total))")
     loss, total = map(float, said.split())
     assert 0 < loss < total
-    report = "from convsim import redundancy_report\n"
-    report += "print(redundancy_report(model, torch.rand(2, 3, 16, 16)))"
     assert "Sequential: 2 convolutional layers" in run(python, "-I", "-c", model + report)
 
 

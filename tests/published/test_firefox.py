@@ -39,7 +39,7 @@ def test_there_are_pages_to_open() -> None:
 def test_a_page_is_drawn_whole_and_in_silence(firefox: Firefox, name: str) -> None:
     firefox.errors.clear()
     firefox.open((HTML / "chapters" / name).as_uri(), 360, 740)
-    firefox.value("window.MathJax?.startup?.promise.then(() => 0)")
+    firefox.value("window.MathJax?.startup?.promise.then(() => 0) ?? 0")
     assert firefox.value("document.querySelectorAll('.convsim-fallback').length") == 0
     assert firefox.value("document.querySelectorAll('mjx-merror').length") == 0
     assert firefox.value("document.documentElement.scrollWidth") <= 360
@@ -59,12 +59,14 @@ def test_an_explorer_shows_pythons_numbers(firefox: Firefox, tmp_path: Path, kin
     firefox.open(write_page(tmp_path, explorer), 360, 740)
     shown: dict[str, Any] = firefox.value(READOUTS)
     expected = explorer.readouts()
-    assert shown
-    for name, value in shown.items():
+    # a cell of a table is named after its row, which is no readout
+    compared = shown.keys() & expected.keys()
+    assert compared
+    for name in compared:
         wanted = (
             None if expected[name] is None else pytest.approx(expected[name], rel=1e-9, abs=1e-9)
         )
-        assert value == wanted, name
+        assert shown[name] == wanted, name
     assert firefox.value("document.documentElement.scrollWidth") <= 360
 
 
