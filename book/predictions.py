@@ -28,7 +28,7 @@ def answers(body: str) -> str:
     if not items:
         return ""
     title = "Answers to the questions"
-    return f'<section class="convsim-answers"><h2>{title}</h2><ol>{"".join(items)}</ol></section>'
+    return f'<section class="convsim-answers"><p class="rubric">{title}</p><ol>{"".join(items)}</ol></section>'
 
 
 def print_answers(

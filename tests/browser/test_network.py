@@ -89,7 +89,7 @@ def test_a_network_loads_from_disk_when_it_is_asked_for(page: Page, address: str
     page.goto(address)
     assert page.locator("script[src*=networks]").count() == 0
     load(page, address)
-    expect(page.locator(".convsim-answer").first).to_have_text("ship93\u00a0%")
+    expect(page.locator(".convsim-class").first).to_have_text("ship93\u00a0%")
     sources = page.locator("script[src*=networks]").evaluate_all("all => all.map((s) => s.src)")
     assert [Path(source).name for source in sources] == ["default-after.js", "pictures.js"]
     expected = NetworkExplorer(image="ship").readouts()

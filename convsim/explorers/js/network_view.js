@@ -149,7 +149,7 @@ function answerBars(classes, probabilities) {
   return probabilities.map((p, n) => /** @type {const} */ ([p, classes[n]])).sort(([a], [b]) => b - a).slice(0, 3).map(([p, name]) => {
     const bar = h("span", { class: "convsim-bar convsim-bg-one" });
     bar.style.width = `${100 * p}%`;
-    return h("div", { class: "convsim-answer" }, h("span", {}, name), h("span", { class: "convsim-bar-ground" }, bar), h("span", {}, percent(p)));
+    return h("div", { class: "convsim-class" }, h("span", {}, name), h("span", { class: "convsim-bar-ground" }, bar), h("span", {}, percent(p)));
   });
 }
 
@@ -200,7 +200,7 @@ function networkView(view) {
     const across = Math.ceil(Math.sqrt(now.kernels.length)), n = Math.floor(y * across) * across + Math.floor(x * across);
     if (n < now.kernels.length) pick(n, view.state().second - 1);
   });
-  const photo = canvas(""), answer = h("div", { class: "convsim-answers" }), words = h("p", { class: "convsim-note" });
+  const photo = canvas(""), answer = h("div", { class: "convsim-classes" }), words = h("p", { class: "convsim-note" });
   const removed = h("p", { class: "convsim-note" });
 
   /** @param {NetworkState} s */
