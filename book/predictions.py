@@ -27,8 +27,9 @@ def answers(body: str) -> str:
     ]
     if not items:
         return ""
-    title = "Answers to the questions"
-    return f'<section class="convsim-answers"><p class="rubric">{title}</p><ol>{"".join(items)}</ol></section>'
+    # no heading: on a screen, where it is hidden, contents would name it
+    title = '<p class="rubric">Answers to the questions</p>'
+    return f'<section class="convsim-answers">{title}<ol>{"".join(items)}</ol></section>'
 
 
 def print_answers(
