@@ -62,13 +62,13 @@ def differences(got: Any, expected: Any, scale: float) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_javascript_and_python_agree_on_40_random_states(
+def test_javascript_and_python_agree_on_100_random_states(
     page: Page, tmp_path: Path, kind: str
 ) -> None:
     page.goto(write_page(tmp_path))
     rng, facts = random.Random(0), KINDS[kind]
     worst = 0.0
-    for number in range(40):
+    for number in range(100):
         explorer = facts.random(rng, number)
         expected = explorer.readouts()
         got = page.evaluate(
@@ -213,3 +213,14 @@ def test_an_input_event_is_answered_within_a_frame(page: Page, tmp_path: Path, k
     p95 = min(statistics.quantiles(times, n=20)[-1] for times in rounds)
     print(f"{kind}: 95th percentile {p95:.2f} ms")
     assert p95 <= facts.frame
+
+
+def test_every_explorer_says_what_one_is_looking_at(page: Page, tmp_path: Path) -> None:
+    page.goto(write_page(tmp_path, *one_of_each()))
+    for view in page.locator(".convsim-view:not(.convsim-prediction)").all():
+        line = view.locator("details", has_text="What am I looking at?").locator("p")
+        assert not line.is_visible()
+        view.get_by_text("What am I looking at?").click()
+        expect(line).to_be_visible()
+        assert 80 < len(line.inner_text()) < 300
+    assert_quiet(page)

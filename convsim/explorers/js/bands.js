@@ -198,6 +198,7 @@ function bandsView(view) {
 
 DRAWINGS.bands = {
   title: "Sharing the frequencies",
+  about: "Eight kernels, each a band of frequencies around one of its own; below it its power spectrum, and the map that it makes of a photograph. The wider the bands, the more they overlap.",
   compute: (state) => bandsOf(state).readouts,
   build: bandsView,
 };

@@ -209,6 +209,7 @@ function correlationView(view) {
 
 DRAWINGS.correlation = {
   title: "Correlation explorer",
+  about: "A kernel slides along a signal. At each stop the values under it are multiplied by its taps and summed: one value of the result. Drag the window along the signal, or play it.",
   compute: correlation,
   build: correlationView,
   consistent: ({ kernel, signal }) => kernel.length <= signal.length,

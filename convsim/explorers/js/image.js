@@ -234,6 +234,7 @@ function imageView(view) {
 
 DRAWINGS.image = {
   title: "Image explorer",
+  about: "Two kernels, and the two feature maps that they make of one picture. Change a number of a kernel: the cosine says how alike the maps are, and the cells below add up, lag by lag, to their inner product.",
   build: imageView,
   consistent: ofOneSize,
   compute(state) {

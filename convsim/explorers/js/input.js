@@ -219,6 +219,7 @@ function paintSigned(on, grid, signed = true) {
 
 DRAWINGS.input = {
   title: "Kernels orthogonal, or maps?",
+  about: "Four random kernels on their way from orthogonal kernels to orthogonal feature maps. The two matrices show the cosines of the kernels, and those of the maps that this input gives: seldom are both the identity at once.",
   compute: (state) => betweenBoth(state, autocorrelated(state))?.readouts ?? NO_READOUTS,
   build: inputView,
 };

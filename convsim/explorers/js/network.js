@@ -243,6 +243,7 @@ const NOTHING = { kernel_cosine: null, similarity: null, loss: null, map_cosine:
 
 DRAWINGS.network = {
   title: "Network explorer",
+  about: "A network that was trained to tell ten kinds of pictures apart, at work on one picture. The three matrices compare the kernels of a layer pair by pair, as kernels, by the loss, and by their feature maps.",
   compute: (state) => networkMeter()(state)?.readouts ?? NOTHING,
   build: networkView,
 };

@@ -198,6 +198,7 @@ function nnkView(view) {
 
 DRAWINGS.nnk = {
   title: "NNK explorer",
+  about: "A query in the plane, and the points around it. Each of its k nearest neighbours draws a border; what lies behind it adds nothing new and gets no weight. What keeps a weight is an NNK neighbour.",
   compute: (state) => nnkSolve(state).readouts,
   build: nnkView,
 };

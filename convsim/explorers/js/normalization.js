@@ -217,6 +217,7 @@ function normalizationView(view) {
 
 DRAWINGS.normalization = {
   title: "Normalisation explorer",
+  about: "One unit under batch normalisation, as training turns and stretches its two weights. Only their direction matters to the loss; their length sets how far a step turns them.",
   compute: normalizationReadouts,
   build: normalizationView,
 };

@@ -193,6 +193,7 @@ function operatorsView(view) {
 
 DRAWINGS.operators = {
   title: "Two kernels as operators",
+  about: "Two kernels written as the matrices of their convolutions, and both products of the two. Drag a tap and see which entries light up: per position, the squares of one product add up to L_CS, those of the other to OCNN's term.",
   compute: operatorReadouts,
   build: operatorsView,
 };

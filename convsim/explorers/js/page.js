@@ -22,6 +22,7 @@
  * @template {Kind} K
  * @typedef {object} Drawing
  * @property {string} title
+ * @property {string} [about] what one is looking at, in a line or two
  * @property {(state: States[K]) => Readouts} compute
  * @property {(view: View<K>) => Built<States[K]>} build
  * @property {(state: States[K]) => boolean} [consistent]
@@ -33,6 +34,8 @@
  * @typedef {{ nodes: Node[], draw: (state: S) => string, stop?: () => void, reset?: () => void,
  *   receive?: (picture: Blob) => void }} Built
  */
+
+const LOOKING = "What am I looking at?";
 
 /** @type {{ [K in Kind]?: Drawing<K> }} */
 const DRAWINGS = {};
@@ -48,7 +51,7 @@ const compute = (kind, state) => drawingOf(kind).compute(state);
 function render({ model, el }) {
   /** @type {Kind} */
   const kind = model.get("_explorer");
-  const { name, traits } = EXPLORERS[kind], { title, build, consistent, light } = drawingOf(kind);
+  const { name, traits } = EXPLORERS[kind], { title, about, build, consistent, light } = drawingOf(kind);
   const names = Object.keys(traits), keys = settable(traits), index = model.get("_index");
   const state = () => Object.fromEntries(names.map((k) => [k, model.get(k)]));
   const made = state(), live = announcer(() => sentence);
@@ -89,7 +92,8 @@ function render({ model, el }) {
   const taken = () => { shared = state(); }; // from a link
   const built = build(view);
   const root = frame(kind, title, [...triesRow(model.get("examples"), (patch) => begin({ ...made, ...patch })),
-    ...built.nodes, ...(light ? [] : [link.node]), live.node]);
+    ...built.nodes, ...(about ? [more(LOOKING, h("p", {}, ...subscripted(about)))] : []),
+    ...(light ? [] : [link.node]), live.node]);
   if (built.receive) receiving(root, built.receive);
   el.append(root);
   if (index !== undefined) {

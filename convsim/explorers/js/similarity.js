@@ -147,6 +147,7 @@ function similarityView(view) {
 
 DRAWINGS.similarity = {
   title: "Similarity explorer",
+  about: "Two kernels slide along one input X and make two feature maps, F₁ and F₂. Drag a bar of a kernel: the number says how alike the maps are, and the bars of the lags where that comes from, K₁ ⋆ K₂ times X ⋆ X, lag by lag.",
   build: similarityView,
   consistent: ofOneSize,
   compute(state) {

@@ -179,6 +179,7 @@ function spectrumView(view) {
 
 DRAWINGS.spectrum = {
   title: "Spectrum explorer",
+  about: "Two kernels and their power spectra: how much of each frequency a kernel lets through. The loss L_CS is the mean of the two curves' product, so it is small where one kernel is deaf to what the other hears.",
   build: spectrumView,
   consistent: ofOneSize,
   compute(state) {
