@@ -33,10 +33,11 @@ STATIC_FILES = (
     ROOT / "book/static/paper.css",
     ROOT / "book/static/printing.js",
     ROOT / "book/static/scrollable.js",
+    ROOT / "book/static/terms.js",
     PLOTLY,
 )
 # PLOTLY is not here: plotly_figures.js fetches its 1.5 MB when the page is there.
-SCRIPTS = ("printing.js", "plotly_figures.js", "scrollable.js", "formulas.js")
+SCRIPTS = ("printing.js", "plotly_figures.js", "scrollable.js", "terms.js", "formulas.js")
 STYLES = ("explorers.css", "book.css")
 
 
