@@ -21,7 +21,7 @@ NOTATION = "chapters/notation"
 SYMBOL, MEANING = 1, 2  # columns: what the book writes, and what it is
 
 
-class known_symbol(nodes.Inline, nodes.TextElement):  # noqa: N801, as docutils names nodes
+class known_symbol(nodes.Inline, nodes.TextElement):  # type: ignore[misc]  # noqa: N801
     """A symbol of the notation page in a text."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from torch import nn
 
 from book.networks import scripts
@@ -24,6 +24,7 @@ from tests.browser.explorer_pages import (
     show_live,
     write_page,
 )
+from tests.browser.touch import telephone
 
 CHANGE_OF_PICTURE = """
 async (names) => {
@@ -119,11 +120,47 @@ def test_what_does_not_load_is_said(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_role("button", name="Load the network")).to_be_visible()
 
 
-def test_three_taps_find_orthogonal_kernels_with_like_maps(page: Page, address: str) -> None:
+def test_a_picture_is_chosen_by_its_thumbnail(page: Page, address: str) -> None:
     load(page, address)
-    page.get_by_role("button", name="Find orthogonal kernels with like maps").click()
-    assert abs(readout(page, "pair_kernels")) < 0.05
-    assert abs(readout(page, "pair_maps")) > 0.9
+    small = page.get_by_role("group", name="Pictures").get_by_role("button")
+    small = small.and_(page.locator("[aria-pressed]"))
+    assert [each.get_attribute("aria-label") for each in small.all()] == list(PICTURES)
+    expect(small.nth(PICTURES.index("ship"))).to_have_attribute("aria-pressed", "true")
+    small.nth(PICTURES.index("frog")).click()
+    expected = NetworkExplorer(image="frog").readouts()
+    assert readout(page, "map_cosine") == pytest.approx(expected["map_cosine"], abs=1e-9)
+    expect(page.get_by_label("Picture", exact=True)).to_have_value("frog")
+    pressed = [each.get_attribute("aria-pressed") == "true" for each in small.all()]
+    assert [name for name, one in zip(PICTURES, pressed, strict=True) if one] == ["frog"]
+    assert_quiet(page)
+
+
+def test_three_taps_on_a_phone_lead_from_a_photograph_to_orthogonal_kernels_with_like_maps(
+    browser: Browser, address: str, tmp_path: Path
+) -> None:
+    photograph = tmp_path / "photograph.jpg"
+    pixels = (255 * picture("horse")).round().to(torch.uint8).permute(1, 2, 0).numpy()
+    Image.fromarray(pixels).resize((900, 600)).save(photograph)
+    context, phone = telephone(browser)
+    context.set_offline(True)
+    phone.goto(address)
+    phone.get_by_role("button", name="Load the network").tap()
+    phone.locator('[data-readout="map_cosine"][data-value]').wait_for()
+    before = readout(phone, "map_cosine")
+    with phone.expect_file_chooser() as choosing:
+        phone.get_by_role("button", name="Your own …").tap()
+    choosing.value.set_files(photograph)
+    phone.wait_for_function(
+        "(old) => document.querySelector('[data-readout=map_cosine]').dataset.value != old",
+        arg=before,
+    )
+    find = phone.get_by_role("button", name="Find orthogonal kernels with like maps")
+    find.tap()
+    assert abs(readout(phone, "pair_kernels")) < 0.05
+    assert abs(readout(phone, "pair_maps")) > 0.9
+    assert link_parts(phone)["image"] == "own"
+    assert_quiet(phone)
+    context.close()
 
 
 def test_a_cell_and_a_map_choose_the_pair(page: Page, address: str) -> None:

@@ -64,7 +64,10 @@ FACTS = Facts(
 
 def test_a_wrong_answer_explains_itself_and_the_right_one(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, Prediction(**CHOICE)))
-    said, question = page.get_by_role("status"), page.get_by_role("group", name=CHOICE["question"])
+    said, question = (
+        page.locator(".convsim-feedback"),
+        page.get_by_role("group", name=CHOICE["question"]),
+    )
     expect(said).to_be_empty()
     assert "right" not in question.inner_text()
     question.get_by_role("radio", name="10").click()
@@ -81,7 +84,7 @@ def test_a_wrong_answer_explains_itself_and_the_right_one(page: Page, tmp_path: 
 
 def test_the_keyboard_sees_every_answer_before_it_gives_one(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, Prediction(**CHOICE)))
-    said, radios = page.get_by_role("status"), page.get_by_role("radio")
+    said, radios = page.locator(".convsim-feedback"), page.get_by_role("radio")
     page.keyboard.press("Tab")
     for key, at in (("ArrowDown", 1), ("ArrowDown", 2), ("ArrowDown", 0), ("ArrowUp", 2)):
         page.keyboard.press(key)
@@ -95,7 +98,7 @@ def test_the_keyboard_sees_every_answer_before_it_gives_one(page: Page, tmp_path
 
 def test_a_guess_meets_the_number_when_it_is_revealed(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, Prediction(**GUESS)))
-    said, bar = page.get_by_role("status"), page.get_by_role("slider", name="Your guess")
+    said, bar = page.locator(".convsim-feedback"), page.get_by_role("slider", name="Your guess")
     expect(bar).to_have_attribute("aria-valuetext", "0 m")  # an empty bar suggests nothing
     bar.press("ArrowRight")
     expect(bar).to_have_attribute("aria-valuetext", "0.02 m")
@@ -137,7 +140,7 @@ def test_the_address_of_the_page_and_every_link_keep_the_answers(
         page.goto("about:blank")
         page.goto(address)
         expect(page.get_by_role("radio", name="10")).to_be_checked()
-        expect(page.get_by_role("status").first).to_contain_text("Not so. A decagon")
+        expect(page.locator(".convsim-feedback").first).to_contain_text("Not so. A decagon")
         expect(page.locator("[data-readout=off]")).to_have_text("0.09 m too high")
     assert_quiet(page)
 
@@ -145,8 +148,11 @@ def test_the_address_of_the_page_and_every_link_keep_the_answers(
 @pytest.mark.parametrize("answer", ["4", "0", "1.5", "x", "", "null"])
 def test_a_mangled_link_gives_no_answer(page: Page, tmp_path: Path, answer: str) -> None:
     page.goto(f"{write_page(tmp_path, Prediction(**CHOICE))}#convsim=q0&answer={answer}")
-    expect(page.get_by_role("status")).to_be_empty()
+    expect(page.locator(".convsim-feedback")).to_be_empty()
+    expect(page.get_by_text("This link cannot be read.")).to_be_visible()
     assert page.locator(":checked").count() == 0
+    page.get_by_role("radio").first.click()
+    expect(page.get_by_text("This link cannot be read.")).to_be_hidden()
     assert_quiet(page)
 
 
@@ -172,9 +178,9 @@ def test_the_live_view_answers_to_python(page: Page, tmp_path: Path) -> None:
     page.get_by_role("radio", name="3").click()
     assert page.evaluate("model.calls") == [["set", "answer", 1], ["save_changes"]]
     page.evaluate("model.receive({ answer: 3 })")
-    expect(page.get_by_role("status")).to_have_text("Right. Yes.")
+    expect(page.locator(".convsim-feedback")).to_have_text("Right. Yes.")
     page.evaluate("model.receive({ answer: null })")
-    expect(page.get_by_role("status")).to_be_empty()
+    expect(page.locator(".convsim-feedback")).to_be_empty()
     assert page.locator(":checked").count() == 0
     assert page.locator("input:not([type=radio])").count() == 0  # no constructor call with texts
     page.evaluate("dispose()")

@@ -171,14 +171,14 @@ function networkMeter() {
     const maps = rowsOf(values[shown], s.centered), ofMaps = comparedRows(maps).cosines;
     const [i, j] = [s.first, s.second].map((n) => (n - 1) % kernels.length);
     const probabilities = softmax(values[values.length - 1].v), before = softmax(plain[plain.length - 1].v);
-    return { packed, layers: layers.length, pixels, kernels, rows: k, channels: step.shape[1], pair: [i, j], shown: values[shown],
+    return { packed, pictures, layers: layers.length, pixels, kernels, rows: k, channels: step.shape[1], pair: [i, j], shown: values[shown],
       matrices: [ofKernels.cosines, ofKernels.products.cosines, ofMaps],
       readouts: networkReadouts({ ofKernels, ofMaps, i, j, probabilities, before, removed,
         terms: at === 0 ? lagTerms(x, kernels[i], kernels[j], k) : null }) };
   };
 }
 
-/** @typedef {{ packed: Packed, layers: number, pixels: Float64Array, kernels: number[][], rows: number, channels: number,
+/** @typedef {{ packed: Packed, pictures: string, layers: number, pixels: Float64Array, kernels: number[][], rows: number, channels: number,
  *   pair: number[], shown: Maps, matrices: number[][][], readouts: Readouts }} Measured */
 
 /** Of the pairs of nearly orthogonal kernels the one with the most alike maps.

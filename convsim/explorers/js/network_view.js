@@ -200,6 +200,7 @@ function networkView(view) {
     const across = Math.ceil(Math.sqrt(now.kernels.length)), n = Math.floor(y * across) * across + Math.floor(x * across);
     if (n < now.kernels.length) pick(n, view.state().second - 1);
   });
+  const small = thumbnails((image) => view.set({ image }), own.choose);
   const photo = canvas(""), answer = h("div", { class: "convsim-classes" }), words = h("p", { class: "convsim-note" });
   const removed = h("p", { class: "convsim-note" });
 
@@ -217,6 +218,7 @@ function networkView(view) {
       paintSigns(node, count, (i, j) => values[m][order[i]][order[j]]);
       node.setAttribute("aria-label", `${MATRICES[m].join(", ")}: ${count} by ${count}`);
     });
+    small.draw(now.pictures, s.image);
     paintColours(photo.node, PICTURE, (c, n) => pixels[c * PICTURE * PICTURE + n]);
     photo.node.setAttribute("aria-label", `The picture that the network gets: ${s.image}`);
     paintSheet(sheet, maps);
@@ -228,7 +230,7 @@ function networkView(view) {
     return `${panel.draw(readouts, () => 1)}; ${pair.draw(now, s)}; likeliest: ${likeliest}`;
   }
 
-  const shown = h("div", { class: "convsim-view-part" },
+  const shown = h("div", { class: "convsim-view-part" }, small.node,
     h("div", { class: "convsim-pictures" }, figure(photo.node, h("strong", {}, "The picture")),
       figure(answer, h("strong", {}, "The answer"), words), figure(sheet, h("strong", {}, "Maps"), "each on a scale of its own")),
     effect(h("div", { class: "convsim-triplet" }, ...matrices.map((node, m) =>

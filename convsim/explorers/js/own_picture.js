@@ -118,7 +118,8 @@ function ownPicture({ side, channels, take }, mark = "", ...beside) {
   }
   const receive = (/** @type {Blob} */ picture) => { forget(); read(picture); };
   const reset = () => { file.value = note.textContent = ""; };
-  return { node: box, note, draw, receive, reset };
+  const choose = () => file.click();
+  return { node: box, note, draw, receive, reset, choose };
 }
 
 /** Let an explorer take pictures that are dropped or pasted on it.

@@ -93,7 +93,7 @@ function render({ model, el }) {
   const built = build(view);
   const root = frame(kind, title, [...triesRow(model.get("examples"), (patch) => begin({ ...made, ...patch })),
     ...built.nodes, ...(about ? [more(LOOKING, h("p", {}, ...subscripted(about)))] : []),
-    ...(light ? [] : [link.node]), live.node]);
+    light ? link.note : link.node, live.node]);
   if (built.receive) receiving(root, built.receive);
   el.append(root);
   if (index !== undefined) {
@@ -195,7 +195,7 @@ function atOnce(action) {
 function linkRow(onPage, reset) {
   const text = h("input", { class: "convsim-input convsim-link", readonly: "",
     "aria-label": onPage ? "Link to this state" : "Constructor call", onfocus: () => text.select() });
-  const note = h("span", { class: "convsim-note", role: "status" });
+  const note = h("span", { class: "convsim-note convsim-of-link", role: "status" });
   const copy = () => {
     text.select();
     const done = () => { note.textContent = "Copied."; };
@@ -241,7 +241,7 @@ function mountAll() {
     el.querySelector(".convsim-fallback")?.remove();
     render({ model, el });
     const go = () => {
-      const note = el.querySelector(".convsim-footer .convsim-note");
+      const note = el.querySelector(".convsim-of-link");
       if (!restore(model, kind, el) && note) note.textContent = "This link cannot be read.";
       else model.set("_taken", location.hash);
     };
