@@ -7,7 +7,13 @@ import torch
 
 from convsim import starts
 from convsim.evidence import starts_rules
-from convsim.evidence.starts_figures import LEVEL, PREDICTORS
+from convsim.evidence.starts_figures import (
+    LEVEL,
+    PREDICTORS,
+    SHOWN_PREDICTORS,
+    accuracies,
+    beginnings,
+)
 from convsim.evidence.starts_tables import ELSEWHERE
 from convsim.experiments import plan
 from convsim.experiments.choices import OWN_RATES, grid
@@ -44,6 +50,23 @@ def test_the_experiment_is_the_one_that_is_announced() -> None:
         assert {"baseline", "random-bands"} <= {run.condition for run in runs}, place
     assert len(PREDICTORS) == 9 and LEVEL == 0.05
     assert "channel-bands" in CONDITIONS
+
+
+def test_before_its_training_a_wave_is_an_equaliser_and_that_alone_is_no_speed() -> None:
+    before, after = beginnings(), accuracies()
+    rank, alike = ({n: of[key] for n, of in before.items()} for key in ("rank", "correlation"))
+    assert (round(rank["random-bands"]), round(rank["baseline"])) == (20, 11)
+    assert [round(alike[n], 2) for n in ("random-bands", "baseline")] == [0.17, 0.27]
+    assert rank["random-bands-low"] < rank["random-bands"] < rank["random-bands-high"]
+    assert alike["same-band"] > alike["noise"]
+    assert rank["even-bands"] == pytest.approx(rank["random-bands"], rel=0.05)
+    default, flat = before["baseline"], before["channel-bands"]
+    for key in SHOWN_PREDICTORS:
+        assert flat[key] == pytest.approx(default[key], rel=0.15)
+    assert rank["orthogonal-maps"] == pytest.approx(5 * rank["baseline"], rel=0.05)
+    assert max(rank, key=lambda name: rank[name]).startswith("orthogonal-maps")
+    assert alike["orthogonal-maps"] < 0.05 and before["orthogonal-maps"]["normalized"] > 0.94
+    assert after["orthogonal-maps"] == pytest.approx(after["baseline"], abs=0.1)
 
 
 def test_the_finalists_are_the_best_two_once_the_factorial_is_in() -> None:

@@ -47,7 +47,10 @@ def test_what_is_not_recorded_is_said(tmp_path: Path, show: Any, what: str) -> N
     save_run(tmp_path, "init", 50)
     with pytest.raises(ValueError, match=f"no training {what} is recorded in .*: run `convsim run"):
         show(tmp_path)
-    for other in (starts_figures.predictors_table, starts_figures.predictors_figure):
+    for other in (
+        *(starts_figures.predictors_table, starts_figures.predictors_figure),
+        starts_figures.beginnings_table,
+    ):
         with pytest.raises(ValueError, match="no network before its training is recorded in"):
             other(tmp_path)
 
@@ -229,6 +232,11 @@ def test_predictors_are_ranked_over_starts(tmp_path: Path, monkeypatch: Any) -> 
     assert found.pop("orthogonal-maps") == 9
     before = starts_figures.beginnings(tmp_path)
     assert before["same-band"]["rank"] == 2 and "correlation" not in before["same-band"]
+    monkeypatch.setattr(starts_figures, "SHOWN_PREDICTORS", {"rank": ("directions", 1)})
+    table = starts_figures.beginnings_table(tmp_path)
+    assert {row[0]: row[1:] for row in table.rows}["same-band"] == ("2.0", "61.5")
+    assert table.source.startswith(f"{COPY}, means over seeds 0, 1; a machine")
+    assert "Not recorded: noise-high" in table.source
     monkeypatch.setattr(
         starts_figures,
         "PREDICTORS",

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from convsim.evidence.deeper_tables import missing_error, trainings
 from convsim.evidence.input_tables import layer_reading, reading_of
 from convsim.evidence.starts_rules import DIVERSE, factorial_trainings
-from convsim.evidence.statistics import mean_std, spearman
+from convsim.evidence.statistics import distinct, mean_std, spearman
 from convsim.evidence.training_tables import PAPERS, data_rank, not_recorded, provenance
 from convsim.experiments.beginnings import AT_DEFAULT_NORMS, BEGINNINGS
 from convsim.experiments.plan import FACTORIAL_EPOCHS
@@ -33,6 +33,20 @@ _OF_LAYERS = {
 _OF_GRADIENTS = {"size": "size of the gradient", "signal": "signal of the gradient"}
 PREDICTORS = _OF_LAYERS | {"rank": "directions of the maps"} | _OF_GRADIENTS
 """What a layer is before its training, in words."""
+SHOWN = (
+    *("baseline", "noise-high", "channel-bands", "same-band", "scale-free", "orthogonal-maps"),
+    *("random-bands", "even-bands", "random-wide-bands", "random-bands-low", "random-bands-high"),
+)
+"""The starts of the table of beginnings."""
+SHOWN_PREDICTORS = {
+    "correlation": ("maps, mean |correlation|", 2),
+    "rank": ("their directions", 0),
+    "normalized": ("normalised similarity", 2),
+    "overlap": ("overlap of neighbourhoods", 3),
+    "size": ("gradient, size", 1),
+    "signal": ("and signal", 2),
+}
+"""And its columns, with their digits."""
 LEVEL = 0.05
 """Of the tests of all predictors together: each has its share of it."""
 FAMILIES = {
@@ -64,17 +78,8 @@ def beginnings(folder: Path = RESULTS) -> dict[str, dict[str, float]]:
     Raises:
         ValueError: if nothing is recorded.
     """
-    records: list[Record[Any]] = read_records(BEGINNINGS.name, folder)
-    if not records:
-        raise ValueError(
-            f"no network before its training is recorded in {folder}; expected some: run `convsim "
-            "run beginnings`"
-        )
-    best = max(data_rank(record.data) for record in records)
     values: dict[str, dict[str, list[float]]] = {}
-    for record in records:
-        if data_rank(record.data) < best:
-            continue
+    for record in _recorded(folder):
         of = values.setdefault(record.settings["run"]["condition"], {})
         for key in PREDICTORS:
             layers = [_read(record.metrics, layer, key) for layer in record.metrics["layers"]]
@@ -84,11 +89,60 @@ def beginnings(folder: Path = RESULTS) -> dict[str, dict[str, float]]:
     return {name: {key: fmean(some) for key, some in of.items()} for name, of in values.items()}
 
 
+def _recorded(folder: Path) -> list[Record[Any]]:
+    """The beginnings, on the best data that there are."""
+    records: list[Record[Any]] = read_records(BEGINNINGS.name, folder)
+    if not records:
+        raise ValueError(
+            f"no network before its training is recorded in {folder}; expected some: run `convsim "
+            "run beginnings`"
+        )
+    best = max(data_rank(record.data) for record in records)
+    return [record for record in records if data_rank(record.data) == best]
+
+
 def _read(metrics: Mapping[str, Any], layer: str, key: str) -> float | None:
     if key in _OF_LAYERS:
         return layer_reading(metrics["layers"][layer], key)
     value: float = metrics["rank"][layer] if key == "rank" else metrics["gradients"][layer][key]
     return value
+
+
+def beginnings_table(folder: Path = RESULTS) -> Table:
+    """What networks are like before their training, and their accuracy after ten epochs of it.
+
+    Raises:
+        ValueError: if nothing is recorded.
+    """
+    before, after = beginnings(folder), accuracies(folder)
+    known = [name for name in SHOWN if name in before]
+    records = [r for r in _recorded(folder) if r.settings["run"]["condition"] in known]
+    seeds = distinct([r.settings["run"]["seed"] for r in records])
+    data, machines = distinct([r.data for r in records]), distinct([r.hardware for r in records])
+    rows = (
+        (
+            name,
+            *(_cell(before[name].get(key), n) for key, (_, n) in SHOWN_PREDICTORS.items()),
+            _cell(after.get(name), 1),
+        )
+        for name in sorted(known, key=lambda name: -before[name]["rank"])
+    )
+    return Table(
+        columns=(
+            ("", "start"),
+            *(("before the training", words) for words, _ in SHOWN_PREDICTORS.values()),
+            ("after ten epochs", "accuracy, %"),
+        ),
+        rows=tuple(rows),
+        caption="CNN1 from several starts at the norms of the default, means over layers.",
+        source=f"{data}, means over seeds {seeds}; {machines}. Accuracy on training images, "
+        "mean of the recorded seeds; — where there is none."
+        + not_recorded([name for name in SHOWN if name not in before]),
+    )
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "—" if value is None else f"{value:.{digits}f}"
 
 
 def predictors_table(folder: Path = RESULTS) -> Table:
