@@ -56,6 +56,8 @@ function storyButton(view, say) {
     [begun, said] = [window.performance.now(), ""];
     view.set({ input: "photograph", kernel_1: STORY_KERNEL, kernel_2: STORY_KERNEL });
     node.textContent = "Stop";
+    const root = node.closest(".convsim-explorer"); // kernels and maps at once
+    if (root && root.getBoundingClientRect().top < 0) root.scrollIntoView({ block: "start" });
     for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, touched, true);
     tick(matchMedia("(prefers-reduced-motion: reduce)").matches);
   }
