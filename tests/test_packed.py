@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from convsim.explorers.network import NetworkExplorer, _run
+from convsim.explorers.forward import run
+from convsim.explorers.network import NetworkExplorer
 from convsim.explorers.packed import LEVELS, pack, unpack
 from convsim.models import cnn1
 
@@ -45,7 +46,7 @@ def test_a_packed_network_answers_as_the_network_with_its_weights(make) -> None:
             layer.weight.copy_(step["weight"])
         x = torch.randn(2, 3, 32, 32)
         expected = model.double()(x.double())
-    torch.testing.assert_close(_run(steps, x.double())[-1], expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(run(steps, x.double())[-1], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_scale_is_the_kernels_own() -> None:

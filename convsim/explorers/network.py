@@ -13,10 +13,10 @@ import numpy as np
 import torch
 import traitlets
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, leaky_relu, linear, max_pool2d, normalize
 
-from convsim.correlation import cross_correlate
+from convsim.explorers import forward
 from convsim.explorers.base import Explorer, Readouts
+from convsim.explorers.forward import Steps
 from convsim.explorers.packed import Packed, pack, unpack
 from convsim.explorers.traits import Checked, choice_trait, number_trait, whole_trait
 from convsim.pictures import PICTURES, picture
@@ -27,8 +27,6 @@ CHANGES = ("none", "scale", "orthogonal-kernels", "orthogonal-maps", "remove")
 SIDE = 32
 RIDGES = {"orthogonal-kernels": 1e-6, "orthogonal-maps": 1e-3}
 """Shares of the mean power that keep an inverse root finite where kernels outnumber taps."""
-
-Steps = list[dict[str, Any]]
 
 
 @cache
@@ -178,9 +176,11 @@ class NetworkExplorer(Explorer):
     def cosines(self, image: str, layer: int) -> Tensor:
         """Cosines of a layer's maps on a picture, unchanged: float64, ``(S, S)``."""
         steps = unpack(self.packed)
-        at = _convolutions(steps)[layer - 1]
-        values = _run(steps, self.signal(image))
-        return _cosines(self._rows(values[at if self.stage == "maps" else _end(steps, at)]))
+        at = forward.convolutions(steps)[layer - 1]
+        values = forward.run(steps, self.signal(image))
+        return forward.cosines(
+            self._rows(values[at if self.stage == "maps" else forward.end_of(steps, at)])
+        )
 
     def readouts(self) -> Readouts:
         """Return the likeness in the layer, that of the pair, and the network's answer.
@@ -192,27 +192,27 @@ class NetworkExplorer(Explorer):
         ``removed`` the number of the map removed. None stands for what is undefined.
         """
         steps = unpack(self.packed)
-        at = _convolutions(steps)[min(self.layer, len(_convolutions(steps))) - 1]
+        at = forward.convolutions(steps)[min(self.layer, len(forward.convolutions(steps))) - 1]
         x = self.signal(self.image)
-        plain = _run(steps, x)
+        plain = forward.run(steps, x)
         changed, removed = self._changed(steps, at, plain)
-        values = plain if self.change == "none" else _run(changed, x, at, removed)
+        values = plain if self.change == "none" else forward.run(changed, x, at, removed)
         kernels = changed[at]["weight"]
         i, j = ((n - 1) % len(kernels) for n in (self.first, self.second))
-        maps = self._rows(values[at if self.stage == "maps" else _end(steps, at)])
-        of_kernels, of_maps = (_cosines(rows) for rows in (kernels.flatten(1), maps))
+        maps = self._rows(values[at if self.stage == "maps" else forward.end_of(steps, at)])
+        of_kernels, of_maps = (forward.cosines(rows) for rows in (kernels.flatten(1), maps))
         products = similarity_matrix(kernels)
         size = products.diag().sqrt()
         answer, before = (torch.softmax(v[-1][0], 0) for v in (values, plain))
         return {
-            "kernel_cosine": _mean_size(of_kernels),
+            "kernel_cosine": forward.mean_size(of_kernels),
             "similarity": float(convolutional_similarity(kernels, normalized=True)),
             "loss": float(convolutional_similarity(kernels)),
-            "map_cosine": _mean_size(of_maps),
+            "map_cosine": forward.mean_size(of_maps),
             "pair_kernels": _defined(of_kernels[i, j]),
             "pair_similarity": _defined(products[i, j] / (size[i] * size[j])),
             "pair_maps": _defined(of_maps[i, j]),
-            "lag_terms": _lag_terms(x[0], kernels, i, j) if at == 0 else None,
+            "lag_terms": forward.lag_terms(x[0], kernels, i, j) if at == 0 else None,
             "probabilities": answer.tolist(),
             "moved": float((answer - before).abs().max()),
             "removed": None if removed is None else removed + 1,
@@ -227,20 +227,20 @@ class NetworkExplorer(Explorer):
         if self.change == "none":
             return steps, None
         if self.change == "remove":
-            shown = self._rows(plain[at if self.stage == "maps" else _end(steps, at)])
-            return steps, int(_cosines(shown).nan_to_num().abs().sum(1).argmax())
-        weight, old = steps[at]["weight"], _maps_of_all(steps, at, self.packed)
+            shown = self._rows(plain[at if self.stage == "maps" else forward.end_of(steps, at)])
+            return steps, int(forward.cosines(shown).nan_to_num().abs().sum(1).argmax())
+        weight, old = steps[at]["weight"], forward.maps_of_all(steps, at, self.packed)
         if self.change == "scale":
             new = self.factor * weight
         else:
             rows = weight.flatten(1) if self.change == "orthogonal-kernels" else old
             if self.change == "orthogonal-maps" and self.centered == "centered":
                 rows = rows - rows.mean(1, keepdim=True)
-            new = _orthogonal(weight, rows @ rows.T, RIDGES[self.change])
+            new = forward.orthogonalised(weight, rows @ rows.T, RIDGES[self.change])
         changed = [*steps[:at], {**steps[at], "weight": new}, *steps[at + 1 :]]
         if steps[at + 1]["kind"] == "norm":
-            now = _maps_of_all(changed, at, self.packed)
-            changed[at + 1] = _following(steps[at + 1], old, now)
+            now = forward.maps_of_all(changed, at, self.packed)
+            changed[at + 1] = forward.following(steps[at + 1], old, now)
         return changed, None
 
 
@@ -249,90 +249,5 @@ def _outputs(model: nn.Module) -> int:
     return found[-1] if found else 0
 
 
-def _convolutions(steps: Steps) -> list[int]:
-    return [n for n, step in enumerate(steps) if step["kind"] == "conv"]
-
-
-def _end(steps: Steps, at: int) -> int:
-    """The last step before the next layer's."""
-    after = (n for n in range(at + 1, len(steps)) if steps[n]["kind"] in ("conv", "linear"))
-    return next(after) - 1
-
-
-def _run(
-    steps: Steps, x: Tensor, at: int | None = None, removed: int | None = None
-) -> list[Tensor]:
-    """What each step gives; the map ``removed`` of the layer at step ``at`` is 0 at its end."""
-    end = None if at is None or removed is None else _end(steps, at)
-    values = []
-    for n, step in enumerate(steps):
-        x = _step(step, x)
-        if n == end:
-            x = x.clone()
-            x[:, removed] = 0
-        values.append(x)
-    return values
-
-
-def _step(step: dict[str, Any], x: Tensor) -> Tensor:
-    if step["kind"] == "conv":
-        return conv2d(x, step["weight"], step["bias"], padding=step["padding"])
-    if step["kind"] == "linear":
-        return linear(x.flatten(1), step["weight"], step["bias"])
-    if step["kind"] == "norm":
-        return x * step["slope"][:, None, None] + step["offset"][:, None, None]
-    return max_pool2d(x, 2) if step["kind"] == "pool" else leaky_relu(x, step["slope"])
-
-
-def _maps_of_all(steps: Steps, at: int, packed: Packed) -> Tensor:
-    """What the convolution ``at`` gives for the ten pictures, a row a map."""
-    mean, std = (torch.tensor(packed[name])[:, None, None].double() for name in ("mean", "std"))
-    x = (torch.stack([picture(name) for name in PICTURES]) - mean) / std
-    values = _run(steps[: at + 1], x)
-    return values[at].transpose(0, 1).flatten(1)
-
-
-def _orthogonal(weight: Tensor, gram: Tensor, ridge: float) -> Tensor:
-    """(G + ε I)^(-1/2) K, each kernel with the norm that it had."""
-    eye = torch.eye(len(gram), dtype=gram.dtype)
-    values, vectors = torch.linalg.eigh(gram + ridge * gram.diag().mean() * eye)
-    rows = vectors @ ((vectors.T @ weight.flatten(1)) / values.sqrt()[:, None])
-    rows = normalize(rows) * weight.flatten(1).norm(dim=1, keepdim=True)
-    return rows.view_as(weight)
-
-
-def _following(norm: dict[str, Any], old: Tensor, new: Tensor) -> dict[str, Any]:
-    """The normalisation behind which each map keeps its mean and its standard deviation."""
-    slope = norm["slope"] * old.std(1) / new.std(1)
-    offset = norm["offset"] + norm["slope"] * old.mean(1) - slope * new.mean(1)
-    return {**norm, "slope": slope, "offset": offset}
-
-
-def _cosines(rows: Tensor) -> Tensor:
-    gram = rows @ rows.T
-    norms = gram.diag().sqrt()
-    return gram / torch.outer(norms, norms)
-
-
-def _mean_size(cosines: Tensor) -> float | None:
-    """Of those that are defined, of different rows."""
-    away = cosines[~torch.eye(len(cosines), dtype=torch.bool)].abs()
-    defined = away[~away.isnan()]
-    return float(defined.mean()) if len(defined) else None
-
-
 def _defined(value: Tensor) -> float | None:
     return None if value.isnan() else float(value)
-
-
-def _lag_terms(x: Tensor, kernels: Tensor, i: int, j: int) -> list[list[float]]:
-    """⟨F_i, F_j⟩ by lags, all pairs of channels together."""
-    size = kernels.shape[-1]
-    terms = torch.zeros(2 * size - 1, 2 * size - 1, dtype=x.dtype)
-    middle = x.shape[-1] - size
-    for c in range(len(x)):
-        for d in range(len(x)):
-            of_kernels = cross_correlate(kernels[i, c], kernels[j, d], dims=2)
-            of_input = cross_correlate(x[c], x[d], dims=2)[middle : middle + len(terms)]
-            terms += of_kernels * of_input[:, middle : middle + len(terms)]
-    return terms.tolist()
