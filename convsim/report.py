@@ -16,6 +16,7 @@ from convsim.layers import class_name, current_weight, with_torchscript
 from convsim.report_table import layer_table
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
+from convsim.unmeasured import Unmeasured, unmeasured_in_words, unmeasured_modules
 
 
 @dataclass(frozen=True, repr=False)
@@ -78,12 +79,14 @@ class RedundancyReport:
         layers: one report a convolutional layer.
         images: shape of the images, or None.
         note: what the reader has to know about the numbers; may be empty.
+        unmeasured: modules with weights that are no row, or whose maps are not measured.
     """
 
     model: str
     layers: tuple[LayerReport, ...]
     images: tuple[int, ...] | None = None
     note: str = ""
+    unmeasured: tuple[Unmeasured, ...] = ()
 
     @property
     def total_similarity(self) -> float:
@@ -100,6 +103,7 @@ class RedundancyReport:
             "note": self.note,
             "total_similarity": self.total_similarity,
             "layers": layers,
+            "unmeasured": [left._asdict() for left in self.unmeasured],
         }
 
     def __repr__(self) -> str:
@@ -113,16 +117,18 @@ class RedundancyReport:
         caption = f"{self.model}: {count} convolutional layer{'s' if count > 1 else ''}"
         if self.images is not None:
             caption += f", images of shape {self.images}"
-        return layer_table(self.layers, caption, self.note, total=self.total_similarity)
+        note = " ".join(filter(None, (self.note, unmeasured_in_words(self.unmeasured))))
+        return layer_table(self.layers, caption, note, total=self.total_similarity)
 
 
 def redundancy_report(model: nn.Module, images: Tensor | None = None) -> RedundancyReport:
     """Measure every convolutional layer of a model: L_CS, its scale-free form, and cosines.
 
     Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` is a row; a module used in several places is one
-    row. Weights are measured in float64, cosines at least in float32. With ``images`` the model
-    runs once, in evaluation mode and without gradients, and is left as it was; the feature maps
-    are the layers' outputs, before any activation, and calls of one layer are averaged.
+    row. Every other module with weights of its own is named with the reason why it is none.
+    Weights are measured in float64, cosines at least in float32. With ``images`` the model runs
+    once, in evaluation mode and without gradients, and is left as it was; the feature maps are the
+    layers' outputs, before any activation, and calls of one layer are averaged.
 
     Args:
         model: any module with a convolutional layer, TorchScript included.
@@ -151,7 +157,7 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         total ...
     """
     convolutions = with_torchscript(model)
-    title = class_name(model)
+    title, left_out = class_name(model), unmeasured_modules(model, convolutions)
     layers = [
         _measure_weight(name, current_weight(module), getattr(module, "groups", None))
         for name, module in convolutions
@@ -159,7 +165,7 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
     if images is None:
         unknown = any(layer.groups is None for layer in layers)
         note = "A traced model does not keep the number of groups." if unknown else ""
-        return RedundancyReport(title, tuple(layers), note=note)
+        return RedundancyReport(title, tuple(layers), note=note, unmeasured=left_out)
     check_tensor(images, "images", axes=2)
     if any(isinstance(module, torch.jit.ScriptModule) for _, module in convolutions):
         raise ValueError(
@@ -177,7 +183,12 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         )
         for layer, found in zip(layers, measured, strict=True)
     ]
-    return RedundancyReport(title, tuple(layers), tuple(images.shape))
+    left_out += tuple(
+        Unmeasured(name, class_name(module), "not called with these images: its kernels only")
+        for (name, module), layer in zip(convolutions, layers, strict=True)
+        if layer.dead_feature_maps is None
+    )
+    return RedundancyReport(title, tuple(layers), tuple(images.shape), unmeasured=left_out)
 
 
 def weights_report(

@@ -226,7 +226,8 @@ def test_report_prints_and_is_ready_for_json(net: nn.Module) -> None:
     assert "<td>grouped</td>" in report.layers[1]._repr_html_()
     plain = json.loads(json.dumps(report.to_dict(), allow_nan=False))
     assert plain == report.to_dict()
-    assert list(plain) == ["model", "images", "note", "total_similarity", "layers"]
+    keys = ["model", "images", "note", "total_similarity", "layers", "unmeasured"]
+    assert list(plain) == keys
     assert plain["images"] == [3, 2, 9, 8]
     assert (
         plain["layers"][1] | {"kernels": 6, "groups": 2, "kernel_size": [3, 2]}

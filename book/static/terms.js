@@ -49,9 +49,9 @@ addEventListener("DOMContentLoaded", () => {
 
   function place(term) {
     const at = term.getBoundingClientRect(), box = tip.getBoundingClientRect(), edge = 8;
-    const width = document.documentElement.clientWidth, below = at.bottom + box.height + edge < innerHeight;
-    tip.style.left = `${scrollX + Math.max(edge, Math.min(at.left, width - box.width - edge))}px`;
-    tip.style.top = `${scrollY + (below ? at.bottom : at.top - box.height)}px`;
+    const width = document.documentElement.clientWidth, below = at.bottom + box.height + edge < window.innerHeight;
+    tip.style.left = `${window.scrollX + Math.max(edge, Math.min(at.left, width - box.width - edge))}px`;
+    tip.style.top = `${window.scrollY + (below ? at.bottom : at.top - box.height)}px`;
   }
 
   addEventListener("pointerover", ({ target, pointerType }) => {

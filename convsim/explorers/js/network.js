@@ -2,7 +2,7 @@
 
 const NETWORK = EXPLORERS.network, { side: PICTURE, ridge_kernels: RIDGE_KERNELS, ridge_maps: RIDGE_MAPS } = NETWORK.constants;
 const NEARLY = 0.05; // the size of a cosine that counts as orthogonal
-/** @type {readonly string[]} */
+/** @type {readonly States["network"]["image"][]} */
 const DRAWN = NETWORK.traits.image.choices.filter((name) => name !== "own");
 
 /** @typedef {States["network"]} NetworkState */

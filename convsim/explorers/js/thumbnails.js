@@ -1,7 +1,7 @@
 // The ten pictures of the explorer of networks, small, as buttons, and one for the reader's own.
 
 /** A row of pictures to choose from; `draw` makes it once the pictures have come.
- * @param {(name: string) => void} chosen @param {() => void} ask for a file */
+ * @param {(name: States["network"]["image"]) => void} chosen @param {() => void} ask for a file */
 function thumbnails(chosen, ask) {
   const node = h("div", { class: "convsim-row convsim-thumbnails", role: "group", "aria-label": "Pictures" });
   /** @type {HTMLButtonElement[]} */
