@@ -72,6 +72,9 @@ Model = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of the random weights of a torchvision model.")]
 Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a layer.")]
+AsLatex = Annotated[bool, typer.Option("--latex", help="Print a table for LaTeX with booktabs.")]
+AsHtml = Annotated[bool, typer.Option("--html", help="Print a page of HTML that sorts itself.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -182,16 +185,31 @@ for _name, (_words, _plan) in ON_IMAGES.items():
 
 
 @app.command()
-def report(model: Model, seed: Seed = 0, as_json: AsJson = False) -> None:
+def report(
+    model: Model,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+    as_latex: AsLatex = False,
+    as_html: AsHtml = False,
+) -> None:
     """Measure every convolutional layer of a model: L_CS and the similarity of its kernels.
 
     A safetensors file holds numbers only. A TorchScript file is a program: open one you trust.
     Pickles (torch.save) are not opened.
     """
+    forms = {"json": as_json, "csv": as_csv, "latex": as_latex, "html": as_html}
+    chosen = [name for name, wanted in forms.items() if wanted]
     with _told():
+        if len(chosen) > 1:
+            raise ValueError(f"--{' and --'.join(chosen)} were asked for; expected one of them")
         measured = report_of(model, seed)
-    text = json.dumps(measured.to_dict(), indent=1, allow_nan=False) if as_json else repr(measured)
-    typer.echo(text)
+    if chosen == ["json"]:
+        typer.echo(json.dumps(measured.to_dict(), indent=1, allow_nan=False))
+    elif chosen:
+        typer.echo(getattr(measured, f"to_{chosen[0]}")(), nl=False)
+    else:
+        typer.echo(repr(measured))
 
 
 @contextlib.contextmanager

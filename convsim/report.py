@@ -13,6 +13,7 @@ from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
 from convsim.floor import floor_share
 from convsim.layers import class_name, current_weight, with_torchscript
+from convsim.report_formats import as_csv, as_latex, as_page
 from convsim.report_table import layer_table
 from convsim.similarity import convolutional_similarity
 from convsim.table import Table
@@ -105,6 +106,18 @@ class RedundancyReport:
             "layers": layers,
             "unmeasured": [left._asdict() for left in self.unmeasured],
         }
+
+    def to_csv(self) -> str:
+        """A line a layer, with the keys of ``to_dict`` and all digits."""
+        return as_csv(self)
+
+    def to_latex(self) -> str:
+        """The table for LaTeX with the package booktabs."""
+        return as_latex(self._table())
+
+    def to_html(self) -> str:
+        """The table as one HTML file that needs no network; its headings sort it."""
+        return as_page(self._table(), total=True)
 
     def __repr__(self) -> str:
         return repr(self._table())
