@@ -104,7 +104,9 @@ class MarkTerms(SphinxPostTransform):
 
 def _known(env: BuildEnvironment) -> dict[str, Meaning]:
     if "convsim_symbols" not in vars(env):
-        vars(env)["convsim_symbols"] = symbols(env.get_doctree(NOTATION))
+        # A part of the book, such as a test builds, may be without it.
+        there = NOTATION in env.all_docs
+        vars(env)["convsim_symbols"] = symbols(env.get_doctree(NOTATION)) if there else {}
     known: dict[str, Meaning] = vars(env)["convsim_symbols"]
     return known
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
 from typing import NamedTuple
 
@@ -35,31 +35,36 @@ class MapCosines(NamedTuple):
     dead: int | None
 
 
+Batches = Tensor | Iterable[Tensor]
+
+
 def feature_map_cosines(
-    model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
+    model: nn.Module, layers: Mapping[str, nn.Module], images: Batches
 ) -> list[MapCosines]:
     """Mean |cos| between the feature maps of each layer, and the maps that are zero.
 
-    The model runs once, in evaluation mode and without gradients, and is left as it was. A layer's
-    calls are averaged, and its dead maps added up.
+    The model runs once for each batch, in evaluation mode and without gradients, and is left as it
+    was. A layer's calls are averaged, and its dead maps added up. Of a batch nothing is kept but
+    sums, so that memory does not grow with the number of batches.
 
     Args:
         model: the model that is run.
         layers: convolutional layers of the model, by name; their outputs are measured.
-        images: a batch that the model accepts.
+        images: a batch that the model accepts, or several.
 
     Returns:
         One reading a layer; all None for a layer not called.
 
     Raises:
-        ValueError: if the model refuses the images or a layer's output is not finite.
+        ValueError: if there is no batch, the model refuses one, or a layer's output is not finite.
 
     Example:
         >>> layer = nn.Conv2d(1, 2, 1, bias=False)  # two multiples of a constant image
         >>> feature_map_cosines(layer, {"": layer}, torch.ones(1, 1, 4, 4))
         [MapCosines(per_image=1.0, expected=1.0, correlation=None, dead=0)]
     """
-    calls: list[list[MapCosines]] = [[] for _ in layers]
+    sums: list[list[MapSums]] = [[] for _ in layers]
+    calls = [0] * len(layers)  # of each layer, in this batch
     faults: list[str] = []
 
     def measure(index: int, name: str, axes: int) -> Callable[..., None]:
@@ -70,8 +75,11 @@ def feature_map_cosines(
                 check_tensor(batch, f"the output of layer {name!r}", axes=3)
             except ValueError as error:
                 faults.append(str(error))
-            else:
-                calls[index].append(map_cosines(batch.flatten(2)))
+                return
+            if calls[index] == len(sums[index]):
+                sums[index].append(MapSums())
+            sums[index][calls[index]].add(batch.flatten(2))
+            calls[index] += 1
 
         return hook
 
@@ -80,20 +88,28 @@ def feature_map_cosines(
         layer.register_forward_hook(measure(index, name, _weight(layer).ndim))
         for index, (name, layer) in enumerate(layers.items())
     ]
+    batches = 0
     try:
         model.eval()
-        with torch.no_grad(), _without_compiled_code():
-            model(images)
-    except Exception as error:
-        raise ValueError(_refusal(model, layers, images, error)) from error
+        for batch in [images] if isinstance(images, Tensor) else images:
+            check_tensor(batch, f"batch {batches} of images" if batches else "images", axes=2)
+            calls[:] = [0] * len(layers)
+            batches += 1
+            try:
+                with torch.no_grad(), _without_compiled_code():
+                    model(batch)
+            except Exception as error:
+                raise ValueError(_refusal(model, layers, batch, error)) from error
+            if faults:
+                raise ValueError(faults[0])
     finally:
         for handle in hooks:
             handle.remove()
         for module, training in modes:
             module.training = training
-    if faults:
-        raise ValueError(faults[0])
-    return [_average(of_layer) for of_layer in calls]
+    if not batches:
+        raise ValueError("images has no batch; expected one at least: a generator can be read once")
+    return [_average([each.cosines() for each in of_layer]) for of_layer in sums]
 
 
 def map_cosines(maps: Tensor) -> MapCosines:
@@ -102,20 +118,72 @@ def map_cosines(maps: Tensor) -> MapCosines:
     Args:
         maps: ``(B, S, D)``: S maps of B images, of D positions.
     """
-    per_image, dead = mean_absolute_cosine(maps)
-    exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
-    rows = exact.transpose(0, 1).flatten(1)
-    means = rows.mean(1, keepdim=True)
-    centred = rows - means
-    # What rounding leaves of a constant map has no direction.
-    rounding = 4 * torch.finfo(rows.dtype).eps * means.abs()
-    centred = centred.masked_fill((centred.abs() <= rounding).all(1, keepdim=True), 0)
-    return MapCosines(
-        per_image,
-        mean_absolute_cosine(rows[None])[0],
-        mean_absolute_cosine(centred[None])[0],
-        dead,
-    )
+    sums = MapSums()
+    sums.add(maps)
+    return sums.cosines()
+
+
+class MapSums:
+    """What is known of a layer's maps, batch by batch: sums, and no map.
+
+    Inner products are of rows that were scaled to 1, times their norms in float64, so that neither
+    large nor small maps leave what a number can hold. Those of maps less their means follow from
+    the batches' own by the update of Chan, Golub and LeVeque (1983), which cancels nothing.
+    """
+
+    def __init__(self) -> None:
+        self._of_images = 0.0, 0  # the sum of |cos| within images, and the number of pairs
+        self._count = 0  # images and positions
+        self._dead = 0  # maps of an image that are zero
+        self._rounding = 0.0
+        self._means = self._products = self._centred = torch.zeros(())
+
+    def add(self, maps: Tensor) -> None:
+        """Take in ``(B, S, D)``: S maps of B images, of D positions."""
+        total, pairs, dead = _absolute_cosines(maps)
+        self._dead += dead
+        self._of_images = self._of_images[0] + total, self._of_images[1] + pairs
+        exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
+        rows = exact.transpose(0, 1).flatten(1)
+        means = rows.mean(1, keepdim=True)
+        old, new = self._count, rows.shape[1]
+        away = means.double() - self._means
+        self._count = old + new
+        self._means = self._means + away * (new / self._count)
+        self._centred = (
+            self._centred + _products(rows - means) + away * away.mT * (old * new / self._count)
+        )
+        self._products = self._products + _products(rows)
+        self._rounding = 4 * torch.finfo(rows.dtype).eps
+
+    def cosines(self) -> MapCosines:
+        """The readings."""
+        total, pairs = self._of_images
+        # What rounding leaves of a constant map has no direction.
+        rounding = self._rounding * self._means.flatten().abs()
+        constant = self._centred.diag() <= self._count * rounding**2
+        centred = self._centred.masked_fill(constant | constant[:, None], 0)
+        return MapCosines(
+            total / pairs if pairs else None,
+            _mean_cosine(self._products),
+            _mean_cosine(centred),
+            self._dead,
+        )
+
+
+def _products(rows: Tensor) -> Tensor:
+    norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+    scaled = unit(rows)
+    return (scaled @ scaled.T).double() * torch.outer(norms, norms)
+
+
+def _mean_cosine(products: Tensor) -> float | None:
+    """Mean |cos| over the pairs of rows that are not zero, from their inner products."""
+    norms = products.diag().sqrt()
+    alive = norms > 0
+    cosines = (products / torch.outer(norms, norms))[alive][:, alive].abs().clamp(max=1)
+    count = len(cosines)
+    return float(cosines.triu(1).sum()) / (count * (count - 1) / 2) if count > 1 else None
 
 
 def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
@@ -132,6 +200,12 @@ def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
         >>> mean_absolute_cosine(torch.tensor([[[3.0, 4.0], [1.0, 0.0], [0.0, 0.0]]]))
         (0.6000000238418579, 1)
     """
+    total, pairs, dead = _absolute_cosines(vectors)
+    return (total / pairs if pairs else None), dead
+
+
+def _absolute_cosines(vectors: Tensor) -> tuple[float, int, int]:
+    """The sum of |cos| over pairs, their number, and that of zero rows."""
     count = vectors.shape[1]
     total, pairs, dead = 0.0, 0, 0
     for chunk in vectors.split(max(1, NUMBERS_AT_ONCE // (count * max(vectors.shape[1:])))):
@@ -143,7 +217,7 @@ def mean_absolute_cosine(vectors: Tensor) -> tuple[float | None, int]:
         alive = rows.any(2).sum(1)
         pairs += int((alive * (alive - 1) // 2).sum())
         dead += int((count - alive).sum())
-    return (total / pairs if pairs else None), dead
+    return total, pairs, dead
 
 
 def _average(calls: list[MapCosines]) -> MapCosines:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from convsim.checks import check_tensor
 from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
@@ -78,7 +79,7 @@ class RedundancyReport:
     Attributes:
         model: what was measured, in words.
         layers: one report a convolutional layer.
-        images: shape of the images, or None.
+        images: shape of all images together, or None.
         note: what the reader has to know about the numbers; may be empty.
         unmeasured: modules with weights that are no row, or whose maps are not measured.
     """
@@ -134,19 +135,24 @@ class RedundancyReport:
         return layer_table(self.layers, caption, note, total=self.total_similarity)
 
 
-def redundancy_report(model: nn.Module, images: Tensor | None = None) -> RedundancyReport:
+def redundancy_report(
+    model: nn.Module, images: Tensor | Iterable[Any] | None = None, *, progress: bool = False
+) -> RedundancyReport:
     """Measure every convolutional layer of a model: L_CS, its scale-free form, and cosines.
 
     Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` is a row; a module used in several places is one
     row. Every other module with weights of its own is named with the reason why it is none.
     Weights are measured in float64, cosines at least in float32. With ``images`` the model runs
-    once, in evaluation mode and without gradients, and is left as it was; the feature maps are the
-    layers' outputs, before any activation, and calls of one layer are averaged.
+    once on each batch, in evaluation mode and without gradients, and is left as it was; the feature
+    maps are the layers' outputs, before any activation, and calls of one layer are averaged. Of a
+    batch only sums are kept: memory does not grow with the number of batches.
 
     Args:
         model: any module with a convolutional layer, TorchScript included.
-        images: a batch that the model accepts, for instance ``(B, C, H, W)``; None leaves the
-            feature maps out.
+        images: a batch that the model accepts, for instance ``(B, C, H, W)``, or batches one after
+            the other, such as a ``DataLoader`` gives them; of a tuple with labels the first is
+            taken. None leaves the feature maps out.
+        progress: show a bar of the batches.
 
     Returns:
         A :class:`convsim.report.RedundancyReport`. What is not defined is None, such as the
@@ -179,13 +185,19 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         unknown = any(layer.groups is None for layer in layers)
         note = "A traced model does not keep the number of groups." if unknown else ""
         return RedundancyReport(title, tuple(layers), note=note, unmeasured=left_out)
-    check_tensor(images, "images", axes=2)
     if any(isinstance(module, torch.jit.ScriptModule) for _, module in convolutions):
         raise ValueError(
             f"{title} is TorchScript, whose layers take no hooks; expected a Python module to "
             "measure feature maps: pass that, or leave images out"
         )
-    measured = feature_map_cosines(model, dict(convolutions), images)
+    batches: Any = images
+    if hasattr(images, "shape") or not isinstance(images, Iterable):
+        check_tensor(batches, "images", axes=2)
+        batches = [images]
+    seen: list[tuple[int, ...]] = []
+    watched = _watched(tqdm(batches, disable=not progress, unit="batch"), seen)
+    measured = feature_map_cosines(model, dict(convolutions), watched)
+    shape = (sum(batch[0] for batch in seen), *seen[0][1:])
     layers = [
         replace(
             layer,
@@ -201,7 +213,15 @@ def redundancy_report(model: nn.Module, images: Tensor | None = None) -> Redunda
         for (name, module), layer in zip(convolutions, layers, strict=True)
         if layer.dead_feature_maps is None
     )
-    return RedundancyReport(title, tuple(layers), tuple(images.shape), unmeasured=left_out)
+    return RedundancyReport(title, tuple(layers), shape, unmeasured=left_out)
+
+
+def _watched(batches: Iterable[Any], seen: list[tuple[int, ...]]) -> Iterator[Tensor]:
+    """The images of batches, and what shapes they had once they were measured."""
+    for given in batches:
+        batch = given[0] if isinstance(given, (list, tuple)) and given else given
+        yield batch
+        seen.append(tuple(batch.shape))
 
 
 def weights_report(

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from convsim import feature_maps, redundancy_report
+from convsim.feature_maps import MapSums, feature_map_cosines
 
 
 class Net(nn.Module):
@@ -154,3 +155,69 @@ def test_compiled_models_are_measured_too(in_place: bool) -> None:
     with torch.no_grad():
         compiled(batch)  # as the report runs it, so that the code is ready and sees no new hook
     assert redundancy_report(compiled, batch).layers[0].feature_map_cosine == expected
+
+
+@pytest.mark.parametrize("sizes", [[8], [1, 7], [3, 3, 2]])
+@pytest.mark.parametrize("scale", [1.0, 1e-25, 1e25])
+def test_batches_are_measured_as_if_they_were_one(sizes: list[int], scale: float) -> None:
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(2, 5, 3), nn.Conv2d(5, 4, 1)
+    between = nn.Conv2d(4, 5, 1, bias=False)
+    model = nn.Sequential(first, nn.ReLU(), second, between, second)  # called twice
+    with torch.no_grad():
+        first.weight.mul_(scale)
+        first.bias.mul_(scale)
+        first.weight[2] = 0  # constant, by its bias alone
+        second.bias.zero_()
+    images = 3 + torch.randn(8, 2, 6, 6)  # with a mean that is larger than what is around it
+    layers = {"first": first, "second": second}
+    found = feature_map_cosines(model, layers, (batch for batch in images.split(sizes)))
+    maps = [first(images).detach()]
+    maps += [second(maps[0].relu()).detach()]
+    maps += [second(between(maps[1])).detach()]
+    expected = [[numpy_cosines(each)] for each in maps]
+    for reading, of in zip(found, (expected[0], expected[1] + expected[2]), strict=True):
+        for name, value in reading._asdict().items():
+            if name != "dead":
+                mean = np.mean([each[name] for each in of])
+                assert value == pytest.approx(mean, rel=1e-4)
+    assert [reading.dead for reading in found] == [0, 0]
+
+
+def numpy_cosines(maps: Tensor) -> dict[str, float]:
+    """All readings in float64, by NumPy alone; a map with no variance is left out."""
+    x = maps.double().numpy()
+    images = [mean_of_pairs(image.reshape(len(image), -1)) for image in x]
+    rows = x.swapaxes(0, 1).reshape(x.shape[1], -1)
+    centred = rows - rows.mean(1, keepdims=True)
+    varies = centred.std(1) > 1e-6 * np.abs(rows).mean(1)
+    return {
+        "per_image": float(np.mean(images)),
+        "expected": mean_of_pairs(rows),
+        "correlation": mean_of_pairs(centred[varies]),
+    }
+
+
+def mean_of_pairs(rows: np.ndarray) -> float:
+    norms = np.linalg.norm(rows, axis=1)
+    cosines = np.abs(rows @ rows.T) / np.outer(norms, norms)
+    return float(cosines[np.triu_indices(len(rows), 1)].mean())
+
+
+def test_no_batch_and_a_bad_one() -> None:
+    layer = nn.Conv2d(1, 2, 1)
+    with pytest.raises(ValueError, match="images has no batch; expected one at least: a generator"):
+        feature_map_cosines(layer, {"": layer}, iter(()))
+    with pytest.raises(ValueError, match="batch 1 of images .*finite"):
+        feature_map_cosines(
+            layer, {"": layer}, [torch.ones(1, 1, 2, 2), torch.full((1, 1, 2, 2), torch.nan)]
+        )
+    assert layer.training
+
+
+def test_memory_does_not_grow_with_the_number_of_batches() -> None:
+    sums = MapSums()
+    for _ in range(3):
+        sums.add(torch.rand(2, 6, 50))
+    kept = [value for value in vars(sums).values() if isinstance(value, Tensor)]
+    assert sum(value.numel() for value in kept) == 6 + 2 * 6 * 6

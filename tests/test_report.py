@@ -12,6 +12,7 @@ import pytest
 import torch
 from scipy.signal import correlate
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import convsim
 from convsim.report import LayerReport, redundancy_report, weights_report
@@ -261,7 +262,7 @@ def huge_weight() -> nn.Module:
         ),
         (nn.LazyConv2d(2, 3), None, r"layer '': weight holds no numbers yet; expected an init"),
         (nn.Conv2d(1, 2, 2, device="meta"), None, "layer '': weight holds no numbers yet"),
-        (nn.Conv2d(1, 2, 2), [[1.0]], "images is a list; expected a torch.Tensor"),
+        (nn.Conv2d(1, 2, 2), [[1.0]], "images is a float; expected a torch.Tensor"),
         (
             nn.Conv2d(1, 2, 2),
             torch.ones(1, 1, 4, 4, dtype=torch.uint8),
@@ -301,3 +302,21 @@ def test_errors_say_what_to_do(model: Any, images: Any, message: str) -> None:
 def test_no_weights_at_all() -> None:
     with pytest.raises(ValueError, match="x.safetensors holds no convolution weight; expected"):
         weights_report([], model="x.safetensors")
+
+
+def test_batches_give_the_report_of_all_images(net: nn.Module, capsys: Any) -> None:
+    images = torch.rand(5, 2, 9, 9)
+    expected = redundancy_report(net, images)
+    labels = torch.arange(5)
+    loader = DataLoader(TensorDataset(images, labels), batch_size=2)
+    found = redundancy_report(net, loader, progress=True)
+    assert "3/3" in capsys.readouterr().err
+    assert found.images == expected.images == (5, 2, 9, 9)
+    for ours, theirs in zip(found.layers, expected.layers, strict=True):
+        for name, value in vars(theirs).items():
+            equal = pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+            assert getattr(ours, name) == equal
+    with pytest.raises(ValueError, match="images has no batch"):
+        redundancy_report(net, [])
+    with pytest.raises(ValueError, match="batch 1 of images is a str; expected"):
+        redundancy_report(net, [images, "next"])
