@@ -127,7 +127,7 @@ def test_no_sideways_scrolling_and_room_for_a_finger(
 
 def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Path) -> None:
     page.goto(write_page(tmp_path, *one_of_each()))
-    controls = page.locator(":is(button, select, input):visible")
+    controls = page.locator(":is(button, select, input, summary):visible")
     names = controls.evaluate_all(
         "(all) => all.map((e) => e.ariaLabel || e.labels?.[0]?.textContent || e.textContent)"
     )
@@ -137,7 +137,7 @@ def test_every_control_has_a_name_and_is_reached_by_tab(page: Page, tmp_path: Pa
         "(all) => new Set(all.map((e, i) => (e.type === 'radio' ? e.name : i))).size"
     )
     reached: set[int] = set()
-    page.evaluate("[...document.querySelectorAll('button, select, input')]"
+    page.evaluate("[...document.querySelectorAll('button, select, input, summary')]"
                   ".forEach((e, i) => { e.dataset.number = i; })")  # fmt: skip
     for _ in range(wanted + 5):
         page.keyboard.press("Tab")
