@@ -172,9 +172,11 @@ class MapSums:
 
 
 def _products(rows: Tensor) -> Tensor:
+    # Many squares, all positive, need more than the digits of float32.
     norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    scaled = unit(rows)
-    return (scaled @ scaled.T).double() * torch.outer(norms, norms)
+    scaled = rows / torch.where(norms > 0, norms, 1).to(rows.dtype)[:, None]
+    cosines = (scaled @ scaled.T).double().fill_diagonal_(1)
+    return cosines * torch.outer(norms, norms)
 
 
 def _mean_cosine(products: Tensor) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -191,7 +191,8 @@ def redundancy_report(
             "measure feature maps: pass that, or leave images out"
         )
     batches: Any = images
-    if hasattr(images, "shape") or not isinstance(images, Iterable):
+    alone = isinstance(images, (Tensor, Mapping)) or not isinstance(images, Iterable)
+    if alone or hasattr(images, "shape"):
         check_tensor(batches, "images", axes=2)
         batches = [images]
     seen: list[tuple[int, ...]] = []
