@@ -10,8 +10,8 @@ from torchvision.models import resnet18
 
 from convsim import redundancy_report
 from convsim.photographs import PHOTOGRAPHS, photograph
-from convsim.report import RedundancyReport
-from convsim.report_table import layer_table
+from convsim.report.readings import RedundancyReport
+from convsim.report.table import layer_table
 
 FIRST = 5  # rows; the last layer's follows
 # Columns, and where each ends, in tenths of an inch. The first one starts at the left.

@@ -27,8 +27,8 @@ from convsim.experiments.record import RESULTS
 from convsim.experiments.runner import Machine
 from convsim.experiments.sweep import TRAINING
 from convsim.files import in_words
-from convsim.model_files import report_of
 from convsim.models import MODELS
+from convsim.report.files import report_of
 from convsim.training.arithmetic import PRECISIONS
 from convsim.training.history import Stopped
 

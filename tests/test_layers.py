@@ -15,7 +15,7 @@ from torch.nn.utils import parametrizations, prune
 
 from convsim import convolutional_similarity, model_similarity, redundancy_report
 from convsim.layers import convolutional_layers, current_weight, with_torchscript
-from convsim.model_files import report_of
+from convsim.report.files import report_of
 from convsim.state_dicts import stored_forms
 
 Change = Callable[[nn.Module], object]

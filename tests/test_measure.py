@@ -13,7 +13,7 @@ from torch import nn
 
 from book import pictures, report_picture
 from convsim import redundancy_report
-from convsim.report_table import layer_table
+from convsim.report.table import layer_table
 from convsim.table import Table
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import convsim
-from convsim.report import LayerReport, redundancy_report, weights_report
+from convsim.report import redundancy_report, weights_report
+from convsim.report.readings import LayerReport
 
 
 @pytest.fixture

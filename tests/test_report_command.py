@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
 from convsim.__main__ import app
-from convsim.model_files import report_of
 from convsim.report import redundancy_report, weights_report
+from convsim.report.files import report_of
 
 
 class Net(nn.Module):

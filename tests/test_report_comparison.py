@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from convsim import redundancy_report
-from convsim.report_comparison import READINGS, compare
+from convsim.report.comparison import READINGS, compare
 
 torch.manual_seed(0)
 IMAGES = torch.rand(2, 2, 8, 8)

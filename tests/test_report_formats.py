@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from convsim import redundancy_report
 from convsim.__main__ import app
-from convsim.report import RedundancyReport
+from convsim.report.readings import RedundancyReport
 
 
 @pytest.fixture

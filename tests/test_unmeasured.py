@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 from convsim import redundancy_report
-from convsim.report import RedundancyReport
+from convsim.report.readings import RedundancyReport
 
 
 class Own(nn.Module):

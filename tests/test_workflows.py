@@ -114,7 +114,7 @@ OURS = {
     "no Chromium found on PATH": "book/browser.py",
     "no CIFAR-10 in …": "convsim/data.py",
     "expected an NVIDIA GPU for it": "convsim/training/arithmetic.py",
-    "a pickle, which torch.save writes, can run any program": "convsim/model_files.py",
+    "a pickle, which torch.save writes, can run any program": "convsim/report/files.py",
 }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from convsim.table import Table
 
 if TYPE_CHECKING:
-    from convsim.report import LayerReport
+    from convsim.report.readings import LayerReport
 
 
 def layer_table(

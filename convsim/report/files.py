@@ -15,7 +15,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from convsim.extras import extra
-from convsim.report import RedundancyReport, redundancy_report, weights_report
+from convsim.report.measuring import redundancy_report, weights_report
+from convsim.report.readings import RedundancyReport
 from convsim.state_dicts import FORMS, stored_forms
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from convsim.report import LayerReport, RedundancyReport, redundancy_report
+from convsim.report.measuring import redundancy_report
+from convsim.report.readings import LayerReport, RedundancyReport
 from convsim.table import Table
 
 READINGS = {
@@ -113,7 +114,7 @@ def compare(
 
     Raises:
         ValueError: if no name is in both, if reports were made on images of different shapes, or
-            for what :func:`~convsim.report.redundancy_report` refuses.
+            for what :func:`~convsim.redundancy_report` refuses.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3))

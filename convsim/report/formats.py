@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from convsim.table import Table
 
 if TYPE_CHECKING:
-    from convsim.report import RedundancyReport
+    from convsim.report.readings import RedundancyReport
 
 # What LaTeX reads otherwise, or has no letter for; ‖ and | come in pairs.
 _LATEX = str.maketrans(
