@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,9 @@ from convsim.checks import check_tensor
 from convsim.similarity import unit
 
 NUMBERS_AT_ONCE = 2**22  # of a Gram matrix: 16 MB in float32
+# A map's square over that of its deviations, up to which a difference of products is exact enough:
+# it costs as many of the seven digits of float32 as this number has.
+_FAR = 64
 
 
 class MapCosines(NamedTuple):
@@ -63,37 +66,79 @@ def feature_map_cosines(
         >>> feature_map_cosines(layer, {"": layer}, torch.ones(1, 1, 4, 4))
         [MapCosines(per_image=1.0, expected=1.0, correlation=None, dead=0)]
     """
-    sums: list[list[MapSums]] = [[] for _ in layers]
-    calls = [0] * len(layers)  # of each layer, in this batch
+    sums: dict[str, list[MapSums]] = {name: [] for name in layers}
+
+    def add(call: Call) -> None:
+        of_layer = sums[call.name]
+        if call.number == len(of_layer):
+            of_layer.append(MapSums())
+        of_layer[call.number].add(call.maps)
+
+    watch(model, layers, images, add)
+    return [average([each.cosines() for each in of_layer]) for of_layer in sums.values()]
+
+
+class Call(NamedTuple):
+    """A call of a layer, as :func:`watch` sees it.
+
+    Attributes:
+        name: the layer's.
+        number: how often the layer was called before with this batch.
+        inputs: what the layer was given, ``(B, C, *size)``.
+        maps: what it put out, ``(B, S, D)``.
+    """
+
+    name: str
+    number: int
+    inputs: Tensor
+    maps: Tensor
+
+
+def watch(
+    model: nn.Module, layers: Mapping[str, nn.Module], images: Batches, see: Callable[[Call], None]
+) -> None:
+    """Run a model, batch by batch, and see every call of some layers.
+
+    The model runs in evaluation mode and without gradients, and is left as it was.
+
+    Args:
+        model: the model that is run.
+        layers: convolutional layers of the model, by name.
+        images: a batch that the model accepts, or several.
+        see: is called at once, since an in-place activation is about to change the maps.
+
+    Raises:
+        ValueError: if there is no batch, the model refuses one, or a layer's output is not finite.
+    """
+    calls = dict.fromkeys(layers, 0)  # with this batch
     faults: list[str] = []
 
-    def measure(index: int, name: str, axes: int) -> Callable[..., None]:
-        # At once, not at the end: an in-place activation is about to change the output.
-        def hook(_layer: nn.Module, _inputs: object, output: Tensor) -> None:
+    def measure(name: str, axes: int) -> Callable[..., None]:
+        def hook(_layer: nn.Module, given: Any, named: dict[str, Any], output: Tensor) -> None:
             batch = output if output.ndim == axes else output[None]
             try:
                 check_tensor(batch, f"the output of layer {name!r}", axes=3)
             except ValueError as error:
                 faults.append(str(error))
                 return
-            if calls[index] == len(sums[index]):
-                sums[index].append(MapSums())
-            sums[index][calls[index]].add(batch.flatten(2))
-            calls[index] += 1
+            inputs = next(iter((*given, *named.values())))
+            inputs = inputs if output.ndim == axes else inputs[None]
+            see(Call(name, calls[name], inputs, batch.flatten(2)))
+            calls[name] += 1
 
         return hook
 
     modes = [(module, module.training) for module in model.modules()]
     hooks = [
-        layer.register_forward_hook(measure(index, name, _weight(layer).ndim))
-        for index, (name, layer) in enumerate(layers.items())
+        layer.register_forward_hook(measure(name, _weight(layer).ndim), with_kwargs=True)
+        for name, layer in layers.items()
     ]
     batches = 0
     try:
         model.eval()
         for batch in [images] if isinstance(images, Tensor) else images:
             check_tensor(batch, f"batch {batches} of images" if batches else "images", axes=2)
-            calls[:] = [0] * len(layers)
+            calls.update(dict.fromkeys(layers, 0))
             batches += 1
             try:
                 with torch.no_grad(), _without_compiled_code():
@@ -109,7 +154,6 @@ def feature_map_cosines(
             module.training = training
     if not batches:
         raise ValueError("images has no batch; expected one at least: a generator can be read once")
-    return [_average([each.cosines() for each in of_layer]) for of_layer in sums]
 
 
 def map_cosines(maps: Tensor) -> MapCosines:
@@ -129,14 +173,20 @@ class MapSums:
     Inner products are of rows that were scaled to 1, times their norms in float64, so that neither
     large nor small maps leave what a number can hold. Those of maps less their means follow from
     the batches' own by the update of Chan, Golub and LeVeque (1983), which cancels nothing.
+
+    Attributes:
+        positions: of the largest map.
+        count: images and positions together.
+        products: ``(S, S)``, float64: inner products of the maps, over all images and positions.
+        centred: the same of the maps less their means; 0 for a map that is constant.
     """
 
     def __init__(self) -> None:
         self._of_images = 0.0, 0  # the sum of |cos| within images, and the number of pairs
-        self._count = 0  # images and positions
+        self.positions = self.count = 0
         self._dead = 0  # maps of an image that are zero
         self._rounding = 0.0
-        self._means = self._products = self._centred = torch.zeros(())
+        self._means = self._centred = self.products = torch.zeros(())
 
     def add(self, maps: Tensor) -> None:
         """Take in ``(B, S, D)``: S maps of B images, of D positions."""
@@ -145,38 +195,45 @@ class MapSums:
         self._of_images = self._of_images[0] + total, self._of_images[1] + pairs
         exact = maps.to(torch.promote_types(maps.dtype, torch.float32))
         rows = exact.transpose(0, 1).flatten(1)
-        means = rows.mean(1, keepdim=True)
-        old, new = self._count, rows.shape[1]
-        away = means.double() - self._means
-        self._count = old + new
-        self._means = self._means + away * (new / self._count)
-        self._centred = (
-            self._centred + _products(rows - means) + away * away.mT * (old * new / self._count)
-        )
-        self._products = self._products + _products(rows)
+        old, new = self.count, rows.shape[1]
+        # Many squares, all positive, need more than the digits of float32.
+        norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
+        scaled = rows / torch.where(norms > 0, norms, 1).to(rows.dtype)[:, None]
+        size = torch.outer(norms, norms)
+        cosines = (scaled @ scaled.T).double().fill_diagonal_(1)
+        spread, means = torch.var_mean(scaled, 1, correction=0, keepdim=True)
+        spread, exact_means = new * spread.double()[:, 0], means.double()
+        if bool((spread[norms > 0] * _FAR < 1).any()):
+            deviations = scaled - means
+            centred = (deviations @ deviations.T).double()
+        else:  # the difference of squares is as good, and costs no second product of matrices
+            centred = cosines - new * exact_means * exact_means.mT
+        centred.diagonal().copy_(spread)
+        exact_means = exact_means * norms[:, None]
+        away = exact_means - self._means
+        self.count = old + new
+        self.positions = max(self.positions, maps.shape[2])
+        self._means = self._means + away * (new / self.count)
+        self._centred = self._centred + centred * size + away * away.mT * (old * new / self.count)
+        self.products = self.products + cosines * size
         self._rounding = 4 * torch.finfo(rows.dtype).eps
+
+    @property
+    def centred(self) -> Tensor:
+        # What rounding leaves of a constant map has no direction.
+        rounding = self._rounding * self._means.flatten().abs()
+        constant = self._centred.diag() <= self.count * rounding**2
+        return self._centred.masked_fill(constant | constant[:, None], 0)
 
     def cosines(self) -> MapCosines:
         """The readings."""
         total, pairs = self._of_images
-        # What rounding leaves of a constant map has no direction.
-        rounding = self._rounding * self._means.flatten().abs()
-        constant = self._centred.diag() <= self._count * rounding**2
-        centred = self._centred.masked_fill(constant | constant[:, None], 0)
         return MapCosines(
             total / pairs if pairs else None,
-            _mean_cosine(self._products),
-            _mean_cosine(centred),
+            _mean_cosine(self.products),
+            _mean_cosine(self.centred),
             self._dead,
         )
-
-
-def _products(rows: Tensor) -> Tensor:
-    # Many squares, all positive, need more than the digits of float32.
-    norms = torch.linalg.vector_norm(rows, dim=1, dtype=torch.float64)
-    scaled = rows / torch.where(norms > 0, norms, 1).to(rows.dtype)[:, None]
-    cosines = (scaled @ scaled.T).double().fill_diagonal_(1)
-    return cosines * torch.outer(norms, norms)
 
 
 def _mean_cosine(products: Tensor) -> float | None:
@@ -222,10 +279,8 @@ def _absolute_cosines(vectors: Tensor) -> tuple[float, int, int]:
     return total, pairs, dead
 
 
-def _average(calls: list[MapCosines]) -> MapCosines:
-    def mean(values: list[float | None]) -> float | None:
-        defined = [value for value in values if value is not None]
-        return fmean(defined) if defined else None
+def average(calls: list[MapCosines]) -> MapCosines:
+    """The mean over calls of a layer, and all their dead maps."""
 
     return MapCosines(
         mean([call.per_image for call in calls]),
@@ -233,6 +288,12 @@ def _average(calls: list[MapCosines]) -> MapCosines:
         mean([call.correlation for call in calls]),
         sum(call.dead or 0 for call in calls) if calls else None,
     )
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of what is defined; None if nothing is."""
+    defined = [value for value in values if value is not None]
+    return fmean(defined) if defined else None
 
 
 def _without_compiled_code() -> contextlib.AbstractContextManager[None]:

@@ -147,6 +147,31 @@ def similarity_floor(weight: Tensor, *, normalized: bool = False) -> Tensor:
     return within_dtype(compute, "the lower bound of L_CS", weight=weight)
 
 
+def cosine_floor(vectors: int, dimensions: int) -> float:
+    r"""A value below which the mean \|cos\| of so many vectors in so few dimensions cannot be.
+
+    For unit vectors :math:`\sum_{i,j} \cos^2 \ge S^2/n` (Welch, 1974), and
+    :math:`|\cos| \ge \cos^2`, so that the mean over pairs is at least :math:`(S/n-1)/(S-1)`.
+    It is reached by an orthogonal basis that is taken several times.
+
+    Args:
+        vectors: their number, S.
+        dimensions: of the space that they lie in, n.
+
+    Raises:
+        ValueError: if one of them is not at least 1.
+
+    Example:
+        >>> cosine_floor(4, 2)  # of the pairs of two axes, taken twice, two of six are parallel
+        0.3333333333333333
+        >>> cosine_floor(64, 576)
+        0.0
+    """
+    check_whole(vectors, "vectors", least=1)
+    check_whole(dimensions, "dimensions", least=1)
+    return max(0.0, (vectors / dimensions - 1) / (vectors - 1)) if vectors > 1 else 0.0
+
+
 def floor_share(weight: Tensor) -> float | None:
     """:func:`similarity_floor` as a share of Convolutional Similarity; None where it is 0.
 

@@ -15,7 +15,7 @@ class Table:
         columns: headings as (group, name); equal neighbouring groups share one heading.
         rows: cells, as text, one tuple a row.
         caption: what the table shows.
-        source: where its numbers come from.
+        source: where its numbers come from, and how to read them; lines are kept.
         prose: cells are words rather than numbers: they wrap, and start on the left.
     """
 
@@ -46,6 +46,7 @@ class Table:
         )
         caption = html.escape(self.caption, quote=True)
         layout = "text-align: left" if self.prose else "white-space: nowrap"
+        lines = "; white-space: pre-line" if "\n" in self.source else ""
         # A wide table scrolls in a box of its own, which the keyboard can reach.
         return (
             f'<div class="convsim-table{" prose" if self.prose else ""}" tabindex="0" '
@@ -53,5 +54,6 @@ class Table:
             f'style="overflow-x: auto; {layout}; font-size: 0.85em">'
             f"<table><caption>{caption}</caption>"
             f"<thead>{head}<tr>{names}</tr></thead><tbody>{body}</tbody></table></div>"
-            f'<p class="convsim-source" style="font-size: 0.85em">{html.escape(self.source)}</p>'
+            f'<p class="convsim-source" style="font-size: 0.85em{lines}">'
+            f"{html.escape(self.source)}</p>"
         )

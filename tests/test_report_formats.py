@@ -33,10 +33,13 @@ def test_csv_holds_every_number_in_full(report: RedundancyReport) -> None:
     layers = report.to_dict()["layers"]
     assert [line["name"] for line in lines] == ["a_b<c>&d", "deep", "last"]
     for line, layer in zip(lines, layers, strict=True):
-        assert [*line] == [*layer]
         assert line["kernel_size"] == "x".join(map(str, layer["kernel_size"]))
-        for key in layer.keys() - {"name", "kernel_size"}:
-            assert (float(line[key]) if line[key] else None) == layer[key]
+        flat = {key: value for key, value in layer.items() if not isinstance(value, dict)}
+        for group in ("random", "floors", "scatter"):
+            flat |= {f"{group}_{key}": value for key, value in layer[group].items()}
+        assert [*line] == [*flat]
+        for key in flat.keys() - {"name", "kernel_size"}:
+            assert (float(line[key]) if line[key] else None) == flat[key]
 
 
 def test_latex_is_one_table_whose_rows_are_equally_long(report: RedundancyReport) -> None:

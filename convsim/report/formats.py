@@ -6,7 +6,7 @@ import csv
 import html
 import io
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from convsim.table import Table
 
@@ -33,6 +33,7 @@ body { margin: 2rem auto; max-width: 75rem; padding: 0 1rem; }
 .box { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { font-weight: bold; padding: 0.5rem 0; text-align: left; }
+p { white-space: pre-line; }
 th, td { border-bottom: 1px solid #8884; padding: 0.25rem 0.6rem; text-align: right; }
 th:first-child, td:first-child { text-align: left; }
 th button { background: none; border: 0; color: inherit; cursor: pointer; font: inherit; }
@@ -42,34 +43,46 @@ tfoot td { font-weight: bold; }
 """
 
 _SCRIPT = """
-const table = document.querySelector("table"), body = table.tBodies[0];
-const heads = [...table.tHead.rows].at(-1).cells;
 const key = (row, n) => {
   const text = row.cells[n].textContent, number = parseFloat(text);
   return Number.isNaN(number) || n === 0 ? text : number;
 };
 const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b
   : String(a).localeCompare(String(b), "en", { numeric: true }));
-[...heads].forEach((head, n) => head.firstChild.addEventListener("click", () => {
-  const up = head.getAttribute("aria-sort") === "ascending", rows = [...body.rows];
-  const empty = (row) => row.cells[n].textContent === "\\u2013"; // undefined ones come last
-  rows.sort((a, b) => empty(a) - empty(b) || (up ? -1 : 1) * compare(key(a, n), key(b, n)));
-  for (const other of heads) other.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", up ? "descending" : "ascending");
-  body.append(...rows);
-}));
+for (const table of document.querySelectorAll("table")) {
+  const body = table.tBodies[0], heads = [...[...table.tHead.rows].at(-1).cells];
+  heads.forEach((head, n) => head.firstChild.addEventListener("click", () => {
+    const up = head.getAttribute("aria-sort") === "ascending", rows = [...body.rows];
+    const empty = (row) => row.cells[n].textContent === "\\u2013"; // undefined ones come last
+    rows.sort((a, b) => empty(a) - empty(b) || (up ? -1 : 1) * compare(key(a, n), key(b, n)));
+    for (const other of heads) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", up ? "descending" : "ascending");
+    body.append(...rows);
+  }));
+}
 """
 
 
 def as_csv(report: RedundancyReport) -> str:
     """A line a layer with the keys of ``to_dict``, in full precision; undefined cells are empty."""
     text = io.StringIO()
-    layers = report.to_dict()["layers"]
+    layers = flat_layers(report)
     writer = csv.DictWriter(text, fieldnames=[*layers[0]], lineterminator="\n")
     writer.writeheader()
-    for layer in layers:
-        writer.writerow(layer | {"kernel_size": "x".join(map(str, layer["kernel_size"]))})
+    writer.writerows(layers)
     return text.getvalue()
+
+
+def flat_layers(report: RedundancyReport) -> list[dict[str, Any]]:
+    """The layers of ``to_dict``, with a key for each number: ``random_…``, ``floors_…``."""
+    flat = []
+    for layer in report.to_dict()["layers"]:
+        row: dict[str, Any] = {}
+        for key, value in layer.items():
+            parts = value.items() if isinstance(value, dict) else [("", value)]
+            row |= {f"{key}_{inner}" if inner else key: of for inner, of in parts}
+        flat.append(row | {"kernel_size": "x".join(map(str, layer["kernel_size"]))})
+    return flat
 
 
 def as_latex(table: Table) -> str:
@@ -100,13 +113,24 @@ def _line(cells: tuple[str, ...]) -> str:
     return " & ".join(cell.translate(_LATEX) for cell in cells) + r" \\"
 
 
-def as_page(table: Table, *, total: bool) -> str:
+def as_page(first: Table, *others: Table) -> str:
     """One file of HTML that needs no other, with headings that sort by their columns.
 
     Args:
-        table: what is shown.
-        total: whether the last row is a sum, which stays where it is.
+        first: a table whose last row is a sum, which stays where it is.
+        others: tables below it, whose rows are all alike.
     """
+    title = html.escape(first.caption)
+    shown = _section(first, total=True) + "".join(_section(table) for table in others)
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>{shown}"
+        f"<script>{_SCRIPT}</script></body></html>\n"
+    )
+
+
+def _section(table: Table, *, total: bool = False) -> str:
     rows, last = (table.rows[:-1], table.rows[-1:]) if total else (table.rows, ())
     groups = [(name, len(list(same))) for name, same in groupby(table.columns, lambda c: c[0])]
     above = "".join(f'<th colspan="{n}">{html.escape(name)}</th>' for name, n in groups)
@@ -114,14 +138,11 @@ def as_page(table: Table, *, total: bool) -> str:
         f'<th scope="col"><button type="button">{html.escape(name)}</button></th>'
         for _, name in table.columns
     )
-    title = html.escape(table.caption)
     return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<title>{title}</title><style>{_STYLE}</style></head>\n<body><div class="box"><table>'
-        f"<caption>{title}</caption><thead><tr>{above}</tr><tr>{heads}</tr></thead>"
+        f'<div class="box"><table><caption>{html.escape(table.caption)}</caption>'
+        f"<thead><tr>{above}</tr><tr>{heads}</tr></thead>"
         f"<tbody>{_rows(rows)}</tbody><tfoot>{_rows(last)}</tfoot></table></div>\n"
-        f"<p>{html.escape(table.source)}</p>\n<script>{_SCRIPT}</script></body></html>\n"
+        f"<p>{html.escape(table.source)}</p>\n"
     )
 
 

@@ -11,9 +11,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from convsim.checks import check_tensor
-from convsim.feature_maps import feature_map_cosines, mean_absolute_cosine
-from convsim.floor import floor_share
+from convsim.feature_maps import Call, MapSums, average, mean_absolute_cosine, watch
+from convsim.floor import cosine_floor, floor_share, similarity_floor
 from convsim.layers import class_name, current_weight, with_torchscript
+from convsim.report.baseline import (
+    RandomMaps,
+    Readings,
+    kernel_scatter,
+    map_floors,
+    random_kernels,
+)
 from convsim.report.readings import LayerReport, RedundancyReport
 from convsim.report.unmeasured import Unmeasured, unmeasured_modules
 from convsim.similarity import convolutional_similarity
@@ -26,6 +33,8 @@ def redundancy_report(
 
     Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` is a row; a module used in several places is one
     row. Every other module with weights of its own is named with the reason why it is none.
+    Each reading has beside it that of random kernels of the same shapes and norms, on the layer's
+    own input, and a floor: a value below which nothing can bring it.
     Weights are measured in float64, cosines at least in float32. With ``images`` the model runs
     once on each batch, in evaluation mode and without gradients, and is left as it was; the feature
     maps are the layers' outputs, before any activation, and calls of one layer are averaged. Of a
@@ -81,17 +90,20 @@ def redundancy_report(
         batches = [images]
     seen: list[tuple[int, ...]] = []
     watched = _watched(tqdm(batches, disable=not progress, unit="batch"), seen)
-    measured = feature_map_cosines(model, dict(convolutions), watched)
+    sums: dict[str, list[MapSums]] = {name: [] for name, _ in convolutions}
+    chance = {name: RandomMaps(module) for name, module in convolutions}
+
+    def add(call: Call) -> None:
+        if call.number == len(sums[call.name]):
+            sums[call.name].append(MapSums())
+        sums[call.name][call.number].add(call.maps)
+        chance[call.name].see(call)
+
+    watch(model, dict(convolutions), watched, add)
     shape = (sum(batch[0] for batch in seen), *seen[0][1:])
     layers = [
-        replace(
-            layer,
-            feature_map_cosine=found.per_image,
-            expected_cosine=found.expected,
-            correlation=found.correlation,
-            dead_feature_maps=found.dead,
-        )
-        for layer, found in zip(layers, measured, strict=True)
+        _with_maps(layer, module, sums[layer.name], chance[layer.name])
+        for layer, (_, module) in zip(layers, convolutions, strict=True)
     ]
     left_out += tuple(
         Unmeasured(name, class_name(module), "not called with these images: its kernels only")
@@ -140,13 +152,10 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         similarity = float(convolutional_similarity(kernels))
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
-    flat = kernels.flatten(1)
-    size = flat.abs().amax(1)
-    alive = size > 0
-    # Neither value depends on a kernel's scale, so each kernel is scaled to 1 first.
-    unit = kernels[alive] / size[alive].view(-1, *[1] * (kernels.ndim - 1))
-    defined = len(unit) > 1
-    one_tap = weight.shape[2:].numel() == 1  # then the normalised form is 1, whatever the weights
+    one_tap = weight.shape[2:].numel() == 1  # then L_CS is a matter of norms alone
+    found, alive = _readings(kernels)
+    drawn = random_kernels(kernels)
+    chance, _ = _readings(drawn)
     return LayerReport(
         name=name,
         kernels=kernels.shape[0],
@@ -156,11 +165,48 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         weight_norm=float(torch.linalg.vector_norm(kernels)),
         similarity=similarity,
         floor=None if one_tap else floor_share(kernels),
-        normalized_similarity=(
-            float(convolutional_similarity(unit, normalized=True))
-            if defined and not one_tap
-            else None
+        normalized_similarity=found.normalized_similarity,
+        kernel_cosine=found.kernel_cosine,
+        dead_kernels=len(kernels) - alive,
+        random=chance,
+        floors=Readings(
+            None if one_tap else float(similarity_floor(kernels)),
+            None if one_tap else float(similarity_floor(kernels, normalized=True)),
+            cosine_floor(alive, kernels[0].numel()) if alive else None,
         ),
-        kernel_cosine=mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
-        dead_kernels=int((~alive).sum()),
+        scatter=kernel_scatter(drawn, chance),
+    )
+
+
+def _readings(kernels: Tensor) -> tuple[Readings, int]:
+    """What is read of kernels, in float64, and how many are not zero."""
+    size = kernels.flatten(1).abs().amax(1)
+    alive = size > 0
+    # But for L_CS no value depends on a kernel's scale, so each kernel is scaled to 1 first.
+    unit = kernels[alive] / size[alive].view(-1, *[1] * (kernels.ndim - 1))
+    # The normalised form of kernels of one tap is 1, whatever the weights.
+    one_tap = kernels.shape[2:].numel() == 1
+    defined = len(unit) > 1
+    return Readings(
+        None if one_tap else float(convolutional_similarity(kernels)),
+        float(convolutional_similarity(unit, normalized=True)) if defined and not one_tap else None,
+        mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
+    ), len(unit)
+
+
+def _with_maps(
+    layer: LayerReport, module: nn.Module, calls: list[MapSums], chance: RandomMaps
+) -> LayerReport:
+    if not calls:
+        return layer
+    found = average([sums.cosines() for sums in calls])
+    return replace(
+        layer,
+        feature_map_cosine=found.per_image,
+        expected_cosine=found.expected,
+        correlation=found.correlation,
+        dead_feature_maps=found.dead,
+        random=layer.random.with_maps(chance.cosines()),
+        floors=layer.floors.with_maps(map_floors(module, calls)),
+        scatter=layer.scatter.with_maps(chance.scatter(layer.kernels)),
     )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from convsim.report.formats import as_csv, as_latex, as_page
-from convsim.report.table import layer_table
+from convsim.extras import extra
+from convsim.report.baseline import Readings, share_of_the_way
+from convsim.report.formats import as_csv, as_latex, as_page, flat_layers
+from convsim.report.table import baseline_table, layer_table
 from convsim.report.unmeasured import Unmeasured, unmeasured_in_words
 from convsim.table import Table
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from plotly.graph_objects import Figure
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,6 +40,10 @@ class LayerReport:
         expected_cosine: the same with each map taken over all images and positions at once.
         correlation: the same again, each map less its mean, as batch normalisation passes it on.
         dead_feature_maps: feature maps that are zero, over all images and calls.
+        random: the same readings of random kernels of these shapes and norms, on the layer's own
+            input.
+        floors: values below which no kernels can bring the readings; 0 where none is proven.
+        scatter: standard deviations of the difference to ``random``, were the layer random, too.
     """
 
     name: str
@@ -51,6 +61,30 @@ class LayerReport:
     expected_cosine: float | None = None
     correlation: float | None = None
     dead_feature_maps: int | None = None
+    random: Readings = Readings()
+    floors: Readings = Readings()
+    scatter: Readings = Readings()
+
+    def share_of_the_way(self, reading: str) -> float | None:
+        """How far a reading is on the way from that of random kernels to its floor.
+
+        Args:
+            reading: the name of an attribute of :class:`~convsim.report.baseline.Readings`.
+
+        Returns:
+            0 for what chance gives, 1 at the floor, less than 0 for what is more alike than by
+            chance; None if it is undefined, or chance is at the floor.
+        """
+        ends = [getattr(of, reading) for of in (self, self.random, self.floors)]
+        return share_of_the_way(ends[0], ends[1], ends[2] or 0.0)
+
+    def is_as_random(self, reading: str) -> bool | None:
+        """Whether a reading is within three of its ``scatter`` of that of random kernels.
+
+        Of layers that are random one in some hundreds is not. None if it is undefined.
+        """
+        ends = [getattr(of, reading) for of in (self, self.random, self.scatter)]
+        return None if None in ends else abs(ends[0] - ends[1]) <= 3 * ends[2]
 
     def __repr__(self) -> str:
         return repr(self._table())
@@ -98,6 +132,10 @@ class RedundancyReport:
             "unmeasured": [left._asdict() for left in self.unmeasured],
         }
 
+    def against_random(self) -> Table:
+        """Every reading beside that of random kernels, and how far it is to its floor."""
+        return baseline_table(self.layers, f"{self.model}, beside random kernels")
+
     def to_csv(self) -> str:
         """A line a layer, with the keys of ``to_dict`` and all digits."""
         return as_csv(self)
@@ -107,8 +145,30 @@ class RedundancyReport:
         return as_latex(self._table())
 
     def to_html(self) -> str:
-        """The table as one HTML file that needs no network; its headings sort it."""
-        return as_page(self._table(), total=True)
+        """This table and :meth:`against_random` as one HTML file, sortable, without a network."""
+        return as_page(self._table(), self.against_random())
+
+    def to_dataframe(self) -> DataFrame:
+        """A row a layer, with the columns of :meth:`to_csv`, if pandas is there.
+
+        Raises:
+            ModuleNotFoundError: if it is not.
+        """
+        with extra("pandas"):
+            import pandas
+
+        return pandas.DataFrame(flat_layers(self))
+
+    def plot(self) -> Figure:
+        """The readings between 0 and 1 along the layers, with those of random kernels (Plotly).
+
+        Raises:
+            ModuleNotFoundError: if Plotly is not installed.
+        """
+        with extra("experiments"):
+            from convsim.report.drawing import figure_of
+
+        return figure_of(self)
 
     def __repr__(self) -> str:
         return repr(self._table())
@@ -121,5 +181,5 @@ class RedundancyReport:
         caption = f"{self.model}: {count} convolutional layer{'s' if count > 1 else ''}"
         if self.images is not None:
             caption += f", images of shape {self.images}"
-        note = " ".join(filter(None, (self.note, unmeasured_in_words(self.unmeasured))))
+        note = "\n".join(filter(None, (self.note, unmeasured_in_words(self.unmeasured))))
         return layer_table(self.layers, caption, note, total=self.total_similarity)

@@ -49,7 +49,7 @@ def layer_table(
     if total is not None:
         last = {"layer": "total", "L_CS": format(total, ".4g")}
         rows.append(tuple(last.get(name, "") for _, name, _ in columns))
-    source = " ".join(filter(None, (_source(layers, with_images), note)))
+    source = "\n".join(filter(None, (_source(layers, with_images), note)))
     return Table(tuple((group, name) for group, name, _ in columns), tuple(rows), caption, source)
 
 
@@ -63,21 +63,78 @@ def _numbers(values: Sequence[float | None], form: str = ".4f") -> list[str]:
 
 
 def _source(layers: Sequence[LayerReport], with_images: bool) -> str:
-    words = [
-        "L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10); floor: the share of it "
-        "that no kernels of these norms can be without, – if none is proven; normalised: its "
-        "scale-free mean over pairs of kernels; |cos|: mean over pairs, dead ones left out"
+    lines = [
+        "‖weight‖, L_CS: Convolutional Similarity (Belmekki et al., 2024, Eq. 10) grows with the "
+        "fourth power of the norm: read it beside that, and beside its floor, the share of it that "
+        "no kernels of these norms can be without.",
+        "normalised: how much the power spectra of two kernels overlap, 0 to 1, as a mean over "
+        "pairs and without scale.",
+        "kernels |cos|: mean over pairs; 0 is orthogonal. It is also that of their maps if the "
+        "input is white.",
     ]
     if with_images:
-        words.append(
-            "expected: |cos| of maps over all images and positions at once; centred: the same of "
-            "maps less their means, which is what batch normalisation passes on"
+        lines.append(
+            "feature maps |cos|: the same of the maps of an image; expected: of maps over all "
+            "images and positions at once; centred: of maps less their means, which is what batch "
+            "normalisation passes on."
         )
-    words.append("–: undefined.")
+    lines.append(
+        "How much is much? against_random() has each number beside that of random kernels. None "
+        "of them says that a channel can go. –: undefined; what is dead is left out."
+    )
     if any(math.prod(layer.kernel_size) == 1 for layer in layers):
-        words.append(
-            "For 1 × 1 kernels L_CS is a matter of norms alone, and the normalised form is 1, "
-            "whatever the weights, and says nothing: compare |cos| of the kernels, which is that "
-            "of their maps if the input is white, and measure the maps themselves with images."
+        lines.append(
+            "1 × 1 kernels: L_CS is a matter of norms alone, and the normalised form is 1, "
+            "whatever the weights; compare |cos|."
         )
-    return "; ".join(words).replace(".; ", ". ")
+    return "\n".join(lines)
+
+
+READINGS = {
+    "similarity": ("L_CS", ".4g"),
+    "normalized_similarity": ("normalised", ".4f"),
+    "kernel_cosine": ("kernels |cos|", ".4f"),
+    "feature_map_cosine": ("feature maps |cos|", ".4f"),
+    "expected_cosine": ("feature maps expected", ".4f"),
+    "correlation": ("feature maps centred", ".4f"),
+}
+"""What random kernels have, too: heading of its columns, and form of its numbers."""
+
+
+def baseline_table(layers: Sequence[LayerReport], caption: str) -> Table:
+    """A row for each layer: every reading beside that of random kernels, and beside its floor.
+
+    Args:
+        layers: the layers.
+        caption: what they belong to.
+    """
+    columns = [("", "layer", [layer.name or "(the model)" for layer in layers])]
+    for reading, (heading, form) in READINGS.items():
+        ends = [[getattr(of, reading) for of in (x, x.random, x.floors)] for x in layers]
+        if all(random is None for _, random, _ in ends):
+            continue
+        columns.append((heading, "here", _numbers([here for here, _, _ in ends], form)))
+        columns.append((heading, "random", _numbers([random for _, random, _ in ends], form)))
+        if any(floor for _, _, floor in ends):
+            columns.append((heading, "floor", _numbers([floor for _, _, floor in ends], form)))
+        columns.append((heading, "way to the floor", [_way(layer, reading) for layer in layers]))
+    source = (
+        "random: kernels in random directions, of the same shapes and norms, on the layer's own "
+        "input. floor: a value below which no kernels can bring the reading; 0 where the table has "
+        "none.\n"
+        "way to the floor: 0 % is what chance gives, 100 % the floor. as random: within three "
+        "standard deviations of what random kernels scatter by; otherwise the pairs are more or "
+        "less alike than that.\n"
+        "–: undefined, or chance is at the floor."
+    )
+    rows = tuple(zip(*(cells for _, _, cells in columns), strict=True))
+    return Table(tuple((group, name) for group, name, _ in columns), rows, caption, source)
+
+
+def _way(layer: LayerReport, reading: str) -> str:
+    """The share of the way, and what it is in a word."""
+    share, by_chance = layer.share_of_the_way(reading), layer.is_as_random(reading)
+    if share is None:
+        return "–"
+    word = "more alike" if share < 0 else "at the floor" if share >= 0.95 else "less alike"
+    return f"{100 * share:.0f} %, {'as random' if by_chance else word}"

@@ -1,0 +1,190 @@
+"""Readings beside those of random kernels, and beside what no kernels can go below."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+from torchvision.models import resnet18
+
+from convsim import convolutional_similarity, redundancy_report
+from convsim.feature_maps import map_cosines
+from convsim.floor import cosine_floor
+from convsim.photographs import PHOTOGRAPHS, photograph
+from convsim.report.baseline import random_kernels, scatter_of_mean, share_of_the_way
+from convsim.report.readings import LayerReport, RedundancyReport
+from convsim.report.table import READINGS
+from convsim.similarity import unit
+
+
+@pytest.fixture(scope="module")
+def images() -> Tensor:
+    return torch.stack([photograph(name, 64, colour=True) for name in PHOTOGRAPHS]).float()
+
+
+@pytest.fixture(scope="module")
+def random_network(images: Tensor) -> RedundancyReport:
+    torch.manual_seed(0)
+    return redundancy_report(resnet18(), images)
+
+
+def test_a_random_network_reads_as_random(random_network: RedundancyReport) -> None:
+    """Three standard deviations: of 114 numbers that are not independent, one may be outside."""
+    layers = random_network.layers
+    found = [layer.is_as_random(reading) for layer in layers for reading in READINGS]
+    assert found.count(None) == 2 * 3  # L_CS and the normalised form of the 1 x 1 kernels
+    assert found.count(False) <= 1
+    assert found.count(True) >= 113
+
+
+def test_what_is_alike_is_called_so(images: Tensor) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 64, 3, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(layer.weight[:1] + 0.03 * layer.weight)  # one kernel, with noise
+    (alike,) = redundancy_report(layer, images).layers
+    assert alike.is_as_random("correlation") is False
+    way = alike.share_of_the_way("kernel_cosine")
+    assert way is not None and way < -1
+    text = repr(redundancy_report(layer, images).against_random())
+    assert "more alike" in text
+    nn.init.orthogonal_(layer.weight)  # 27 directions and no more
+    (orthogonal,) = redundancy_report(layer).layers
+    way = orthogonal.share_of_the_way("kernel_cosine")
+    assert orthogonal.is_as_random("kernel_cosine") is False and way is not None and way > 0.1
+
+
+def test_random_kernels_have_the_norms_and_leave_random_numbers_alone() -> None:
+    weight = torch.randn(5, 2, 3, 3) * torch.tensor([1e-30, 1.0, 1e3, 0.0, 2.0]).view(-1, 1, 1, 1)
+    state = torch.get_rng_state()
+    drawn = random_kernels(weight)
+    assert torch.equal(torch.get_rng_state(), state)
+    expected = weight.double().flatten(1).norm(dim=1)
+    torch.testing.assert_close(drawn.flatten(1).norm(dim=1), expected)
+    assert torch.equal(drawn, random_kernels(weight)) and not torch.equal(
+        drawn, random_kernels(weight, seed=1)
+    )
+    cosine = (unit(drawn[[1]].flatten(1)) * unit(weight[[1]].double().flatten(1))).sum()
+    assert abs(cosine) < 0.9
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"stride": 2, "padding": 1, "bias": False},
+        {"padding": "same", "dilation": 2, "padding_mode": "reflect"},
+        {"groups": 3},
+    ],
+    ids=str,
+)
+def test_random_maps_are_those_of_random_kernels_on_the_layers_own_input(
+    images: Tensor, options: dict[str, object]
+) -> None:
+    torch.manual_seed(1)
+    before = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU())
+    layer = nn.Conv2d(6, 9, 3, **options)  # type: ignore[arg-type]
+    model = nn.Sequential(before, layer)
+    state = torch.get_rng_state()
+    found = redundancy_report(model, images).layers[1]
+    assert torch.equal(torch.get_rng_state(), state)
+    with torch.no_grad():
+        other = copy.deepcopy(layer)
+        other.weight.copy_(random_kernels(layer.weight))
+        maps = map_cosines(other(before(images)).flatten(2))
+    assert found.random.feature_map_cosine == pytest.approx(maps.per_image, rel=1e-5)
+    assert found.random.expected_cosine == pytest.approx(maps.expected, rel=1e-5)
+    assert found.random.correlation == pytest.approx(maps.correlation, rel=1e-5)
+    similarity = convolutional_similarity(other.weight.detach())
+    assert found.random.similarity == pytest.approx(similarity.item(), rel=1e-5)
+
+
+def test_some_kernels_stand_for_many(images: Tensor) -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 600, 3)
+    (found,) = redundancy_report(layer, images).layers
+    maps = conv2d(images, random_kernels(layer.weight).float()) + layer.bias.detach()[:, None, None]
+    whole = map_cosines(maps.flatten(2))
+    scatter = found.scatter.correlation
+    assert scatter is not None and whole.correlation is not None
+    assert found.random.correlation == pytest.approx(whole.correlation, abs=3 * scatter)
+
+
+def test_means_over_pairs_scatter_as_said() -> None:
+    generator = torch.Generator().manual_seed(0)
+    stretched = torch.tensor([9.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).sqrt()
+
+    def mean_cosine() -> tuple[float, float]:
+        rows = torch.randn(20, 8, generator=generator) * stretched
+        products = (rows @ rows.T).double()
+        scatter = scatter_of_mean(products, 20)
+        mean = map_cosines(rows[None]).expected
+        assert scatter is not None and mean is not None
+        return mean, scatter
+
+    means, said = zip(*(mean_cosine() for _ in range(400)), strict=True)
+    seen = float(torch.tensor(means).std()) * math.sqrt(2)  # of a difference between two of them
+    assert sum(said) / len(said) == pytest.approx(seen, rel=0.15)
+    assert scatter_of_mean(torch.eye(2), 20) is None
+
+
+def test_floors_of_cosines_are_reached_and_not_passed() -> None:
+    basis = torch.eye(3).repeat(4, 1)[None]  # 12 vectors in 3 dimensions
+    assert map_cosines(basis).per_image == pytest.approx(cosine_floor(12, 3))
+    for vectors, dimensions in ((4, 2), (7, 3), (30, 4), (5, 9)):
+        generator = torch.Generator().manual_seed(vectors)
+        rows = torch.randn(50, vectors, dimensions, generator=generator)
+        assert min(map_cosines(each[None]).per_image or 0 for each in rows) >= cosine_floor(
+            vectors, dimensions
+        )
+    assert cosine_floor(1, 1) == 0
+    with pytest.raises(ValueError, match="dimensions is 0; expected a whole number"):
+        cosine_floor(3, 0)
+
+
+def test_floors_of_maps_know_dimensions_and_bias() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 1, 8, 8)
+
+    def floors(layer: nn.Module) -> LayerReport:
+        return redundancy_report(layer, images).layers[0]
+
+    plain = floors(nn.Conv2d(1, 20, 2, bias=False))  # 4 taps, 49 positions
+    assert plain.floors.expected_cosine == cosine_floor(20, 4) == plain.floors.correlation
+    assert plain.floors.kernel_cosine == cosine_floor(20, 4)
+    with_bias = floors(nn.Conv2d(1, 20, 2))
+    assert with_bias.floors.expected_cosine == cosine_floor(20, 5)
+    assert with_bias.floors.correlation == cosine_floor(20, 4)
+    few = floors(nn.Conv2d(1, 90, 7, bias=False))  # 49 taps, but 4 positions
+    assert few.floors.feature_map_cosine == cosine_floor(90, 4)
+    assert few.floors.expected_cosine == cosine_floor(90, 8)
+    assert few.floors.correlation == cosine_floor(90, 7)
+    assert (few.feature_map_cosine or 0) >= (few.floors.feature_map_cosine or 1)
+
+    class Squared(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).square()
+
+    assert floors(Squared(1, 20, 2)).floors.expected_cosine == 0
+
+
+def test_share_of_the_way() -> None:
+    assert share_of_the_way(0.4, 0.4, 0.2) == 0 and share_of_the_way(0.2, 0.4, 0.2) == 1
+    assert share_of_the_way(0.6, 0.4, 0.2) == pytest.approx(-1)
+    assert share_of_the_way(None, 0.4, 0.2) is share_of_the_way(0.4, 0.2, 0.2) is None
+
+
+def test_the_table_has_words_for_every_share(random_network: RedundancyReport) -> None:
+    table = random_network.against_random()
+    assert len(table.rows) == 20 and all(len(row) == len(table.columns) for row in table.rows)
+    ways = [n for n, (_, name) in enumerate(table.columns) if name == "way to the floor"]
+    assert len(ways) == 6
+    cells = [row[n] for row in table.rows for n in ways]
+    assert all(cell == "–" or cell.endswith(", as random") for cell in cells)
+    weights_only = redundancy_report(nn.Conv2d(3, 8, 3)).against_random()
+    assert {group for group, _ in weights_only.columns} == {
+        *("", "L_CS", "normalised", "kernels |cos|"),
+    }
