@@ -2,5 +2,6 @@
 
 from convsim.report.comparison import compare
 from convsim.report.measuring import redundancy_report, weights_report
+from convsim.report.pairs import pairs_of_layer
 
-__all__ = ["compare", "redundancy_report", "weights_report"]
+__all__ = ["compare", "pairs_of_layer", "redundancy_report", "weights_report"]

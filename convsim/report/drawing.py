@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+from torch import Tensor
 
 from convsim.figures import COLORS, SYMBOLS, finish
 from convsim.report.table import READINGS
@@ -58,6 +61,32 @@ def figure_of(report: RedundancyReport) -> go.Figure:
         "dotted line beside it."
     )
     return finish(figure, height=440, alt=alt)
+
+
+def heat_maps(layer: str, found: Mapping[str, Tensor], order: list[int]) -> go.Figure:
+    """Draw the matrices of a layer side by side, rows and columns in one order."""
+    count = len(found)
+    figure = make_subplots(cols=count, subplot_titles=list(found), shared_yaxes=True)
+    labels = [str(n) for n in order]
+    for number, matrix in enumerate(found.values(), start=1):
+        figure.add_heatmap(
+            z=matrix[order][:, order].numpy().round(2),
+            x=labels,
+            y=labels,
+            coloraxis="coloraxis",
+            hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
+            col=number,
+            row=1,
+        )
+        figure.update_xaxes(type="category", showticklabels=len(order) <= 16, col=number, row=1)
+    figure.update_yaxes(type="category", autorange="reversed", showticklabels=len(order) <= 32)
+    figure.update_coloraxes(colorscale="RdBu", reversescale=True, cmin=-1, cmax=1)
+    alt = (
+        f"{count} square heat maps of the {len(order)} channels of layer "
+        f"{layer or '(the model)'}: {', '.join(found)}, from -1, blue, to 1, red. Rows and "
+        "columns are ordered so that channels which are alike lie next to each other."
+    )
+    return finish(figure, height=max(260, 980 // count), alt=alt)
 
 
 def save(report: RedundancyReport, path: Path) -> None:

@@ -83,13 +83,8 @@ def redundancy_report(
             f"{title} is TorchScript, whose layers take no hooks; expected a Python module to "
             "measure feature maps: pass that, or leave images out"
         )
-    batches: Any = images
-    alone = isinstance(images, (Tensor, Mapping)) or not isinstance(images, Iterable)
-    if alone or hasattr(images, "shape"):
-        check_tensor(batches, "images", axes=2)
-        batches = [images]
     seen: list[tuple[int, ...]] = []
-    watched = _watched(tqdm(batches, disable=not progress, unit="batch"), seen)
+    watched = as_batches(images, seen, progress=progress)
     sums: dict[str, list[MapSums]] = {name: [] for name, _ in convolutions}
     chance = {name: RandomMaps(module) for name, module in convolutions}
 
@@ -113,12 +108,26 @@ def redundancy_report(
     return RedundancyReport(title, tuple(layers), shape, unmeasured=left_out)
 
 
-def _watched(batches: Iterable[Any], seen: list[tuple[int, ...]]) -> Iterator[Tensor]:
-    """The images of batches, and what shapes they had once they were measured."""
-    for given in batches:
+def as_batches(
+    images: Any, seen: list[tuple[int, ...]] | None = None, *, progress: bool = False
+) -> Iterator[Tensor]:
+    """Batches of images, of what is one or gives them, with labels or without.
+
+    Args:
+        images: as :func:`redundancy_report` takes them.
+        seen: gets the shape of every batch, once it was measured.
+        progress: show a bar.
+    """
+    batches: Any = images
+    alone = isinstance(images, (Tensor, Mapping)) or not isinstance(images, Iterable)
+    if alone or hasattr(images, "shape"):
+        check_tensor(batches, "images", axes=2)
+        batches = [images]
+    for given in tqdm(batches, disable=not progress, unit="batch"):
         batch = given[0] if isinstance(given, (list, tuple)) and given else given
         yield batch
-        seen.append(tuple(batch.shape))
+        if seen is not None:
+            seen.append(tuple(batch.shape))
 
 
 def weights_report(
