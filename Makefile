@@ -82,11 +82,12 @@ runs: $(READY) ## start or continue the trainings of the book: make runs DATA=fo
 	exec env $(KEEP_MEMORY) nice -n 19 $(BIN)/convsim run table5 --data-dir "$(DATA)" \
 		--jobs $$(getconf _NPROCESSORS_ONLN)
 
-bench: $(READY) ## time the loss, a training and neighbourhoods; record all (a quarter of an hour)
+bench: $(READY) ## time the loss, a training, neighbourhoods and a report; record all (twenty minutes)
 	$(BIN)/python benchmarks/similarity.py
 	$(BIN)/python benchmarks/similarity.py --penalties
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/overlap.py
+	$(BIN)/python benchmarks/report.py
 
 # Some files only: make mutants FILES='convsim.evidence.costs.* convsim.similarity.*'
 mutants: $(READY) ## plant faults in the code, count those that the tests see (an hour; tests/mutants.md)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -70,11 +71,18 @@ Model = Annotated[
     str, typer.Argument(help="A .safetensors or TorchScript file, or a torchvision model's name.")
 ]
 Seed = Annotated[int, typer.Option(help="Seed of the random weights of a torchvision model.")]
+Weights = Annotated[Path | None, typer.Option(help="A .safetensors file with its state_dict.")]
+Images = Annotated[Path | None, typer.Option(help="Folder of pictures, or a .npy of (B, C, H, W).")]
+RunsOn = Annotated[str, typer.Option("--device", help="Where a named model runs: cpu, cuda, …")]
+BatchSize = Annotated[int, typer.Option(help="Images at once.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="Take the first so many images.", min=1)]
 Version = Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV, a line a layer.")]
 AsLatex = Annotated[bool, typer.Option("--latex", help="Print a table for LaTeX with booktabs.")]
 AsHtml = Annotated[bool, typer.Option("--html", help="Print a page of HTML that sorts itself.")]
+Against = Annotated[bool, typer.Option("--against-random", help="Print it beside random kernels.")]
+Plot = Annotated[Path | None, typer.Option(help="Draw it, too, into this .png, .svg or .pdf.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -188,24 +196,47 @@ for _name, (_words, _plan) in ON_IMAGES.items():
 def report(
     model: Model,
     seed: Seed = 0,
+    weights: Weights = None,
+    images: Images = None,
+    limit: Limit = None,
+    batch_size: BatchSize = 16,
+    device: RunsOn = "cpu",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
     as_latex: AsLatex = False,
     as_html: AsHtml = False,
+    against_random: Against = False,
+    plot: Plot = None,
 ) -> None:
     """Measure every convolutional layer of a model: L_CS and the similarity of its kernels.
+
+    Of a torchvision model, with random weights or --weights, --images adds its feature maps'.
 
     A safetensors file holds numbers only. A TorchScript file is a program: open one you trust.
     Pickles (torch.save) are not opened.
     """
     forms = {"json": as_json, "csv": as_csv, "latex": as_latex, "html": as_html}
+    forms["against-random"] = against_random
     chosen = [name for name, wanted in forms.items() if wanted]
     with _told():
         if len(chosen) > 1:
             raise ValueError(f"--{' and --'.join(chosen)} were asked for; expected one of them")
-        measured = report_of(model, seed)
+        measured = report_of(
+            model,
+            seed,
+            weights=weights,
+            images=images,
+            device=_usable(device),
+            batch_size=batch_size,
+            limit=limit,
+            progress=sys.stderr.isatty(),
+        )
+        if plot is not None:
+            measured.save_plot(plot)
     if chosen == ["json"]:
         typer.echo(json.dumps(measured.to_dict(), indent=1, allow_nan=False))
+    elif against_random:
+        typer.echo(repr(measured.against_random()))
     elif chosen:
         typer.echo(getattr(measured, f"to_{chosen[0]}")(), nl=False)
     else:
@@ -236,6 +267,12 @@ def _machine(
     """Where to run, if the device is there; None is the GPU if there is one."""
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    command = command_line(context.find_root().obj)
+    return Machine(data_dir, _usable(device), results, progress=jobs == 1, command=command)
+
+
+def _usable(device: str) -> str:
+    """A device that is there."""
     try:
         torch.zeros(1, device=device).item()
     except (RuntimeError, AssertionError, ImportError) as error:
@@ -244,8 +281,7 @@ def _machine(
             f"device {device!r} cannot be used ({reason}); expected cpu, or a GPU that PyTorch "
             "sees, such as cuda"
         ) from error
-    command = command_line(context.find_root().obj)
-    return Machine(data_dir, device, results, progress=jobs == 1, command=command)
+    return device
 
 
 def _look_into(results: Path) -> None:

@@ -38,7 +38,9 @@ KINDS: dict[str, type] = {
     "penaltypairs": PairSettings,
     "penalties": PenaltySettings,
 }
-BENCHMARKS = {"benchmark", "penaltybenchmark", "trainingbenchmark", "overlapbenchmark"}
+BENCHMARKS = {
+    *("benchmark", "penaltybenchmark", "trainingbenchmark", "overlapbenchmark", "reportbenchmark"),
+}
 RECORDS = sorted(RESULTS.glob("*.json"))
 NAMES = Path(__file__).with_name("records.txt").read_text().split()
 

@@ -42,7 +42,8 @@ def stored_rows() -> list[list[str]]:
         for output in cell.get("outputs", []):
             if "text/html" in output.get("data", {}):
                 lines = "".join(output["data"]["text/plain"]).splitlines()
-                return [re.split(r" {2,}", line) for line in lines[1:-1]]
+                total = next(n for n, line in enumerate(lines) if line.startswith("total "))
+                return [re.split(r" {2,}", line) for line in lines[1 : total + 1]]
     raise AssertionError("the page shows no report")
 
 
@@ -134,3 +135,41 @@ def test_what_the_page_says_of_one_by_one_kernels_is_in_its_table() -> None:
     times = [float(r["feature maps expected"]) / float(r["kernels |cos|"]) for r in small]
     assert [round(t) for t in (min(times), max(times))] == [6, 10] and len(times) == 3
     assert {r["floor"] + r["normalised"] for r in small} == {"––"}
+
+
+def printed(cell_id: str) -> list[str]:
+    """The lines that the notebook stores below a cell, as text."""
+    for cell in json.loads(PAGE.read_text())["cells"]:
+        if cell["id"] == cell_id:
+            found = [o.get("text") or o["data"]["text/plain"] for o in cell["outputs"]]
+            return "".join("".join(text) for text in found).splitlines()
+    raise AssertionError(f"the page has no cell {cell_id}")
+
+
+def test_what_the_page_says_of_chance_is_in_its_table() -> None:
+    rows = [re.split(r" {2,}", line) for line in printed("measure-12b") if "blocks" in line]
+    ways = {(row[0], row[1]): row[-1] for row in rows}
+    assert (len(rows), sum("as random" in way for way in ways.values())) == (24, 19)
+    assert [key for key, way in ways.items() if key[0] == "blocks.0.0" and "less" in way] == [
+        ("blocks.0.0", "feature maps expected")
+    ]
+    for layer in ("blocks.1.0", "blocks.2.0", "blocks.3.0"):
+        assert ways[layer, "L_CS"].startswith("-") and ways[layer, "L_CS"].endswith("more alike")
+    last = next(row for row in rows if row[:2] == ["blocks.3.0", "feature maps |cos|"])
+    assert [round(float(cell), 2) for cell in last[2:4]] == [0.24, 0.29]
+    moved = next(line for line in printed("measure-10") if line.startswith("blocks.3.0"))
+    assert "0.43 → 0.24" in moved
+
+
+def test_what_the_page_says_of_pairs_and_removals() -> None:
+    first = printed("measure-12f")[2].split()
+    assert first[:2] == ["53,", "56"] and abs(float(first[3])) <= 0.004
+    assert round(float(first[5]), 2) == 0.7
+    rows = [re.split(r" {2,}", line) for line in printed("measure-12i")[2:14]]
+    change = {row[0]: float(row[3]) for row in rows}
+    assert round(100 * change["median of these"]) == 12
+    assert round(100 * change["median at random"]) == 14
+    assert [row[4] for row in rows[-2:]] == ["5.6%"] * 2  # one of eighteen
+    alone = [row[0] for row in rows[:10]]
+    assert max(alone, key=lambda n: change[n]) == "48" == alone[3]
+    assert min(alone, key=lambda n: change[n]) == alone[0]

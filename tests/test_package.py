@@ -15,7 +15,7 @@ import convsim
 
 ROOT = Path(convsim.__file__).parent
 HEAVY = ("anywidget", "distributed", "filelock", "ipywidgets", "matplotlib", "PIL", "plotly")
-HEAVY += ("safetensors", "scipy", "sklearn", "torchvision", "typer")
+HEAVY += ("pandas", "safetensors", "scipy", "sklearn", "torch_pruning", "torchvision", "typer")
 # A room may import from those before it; the modules outside any room are the first.
 ROOMS = ("", "report", "training", "neighborhoods", "experiments", "evidence", "explorers")
 # The command and the public names are on top of all.

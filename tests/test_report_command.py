@@ -7,6 +7,7 @@ import pickle
 import random
 import warnings
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ def test_command_reads_safetensors(net: Net, tmp_path: Path) -> None:
     for layer in weights_report(
         [(name.removesuffix(".weight"), weight) for name, weight in weights.items()], model=""
     ).layers:
-        assert json.loads(json.dumps(layer.__dict__)) in plain["layers"]
+        assert json.loads(json.dumps(asdict(layer))) in plain["layers"]
     text = call(str(path)).stdout
     assert "net.safetensors: 2 convolutional layers" in text
     assert "transposed convolutions cannot be told apart" in text

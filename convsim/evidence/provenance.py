@@ -35,6 +35,7 @@ EXPERIMENTS = {
     "overlap": "Neighbourhoods in the channels of trained networks (neighbourhoods)",
     "overlapregularized": "Networks with dropout and weight decay (neighbourhoods)",
     "overlapbenchmark": "What the neighbourhoods cost (neighbourhoods)",
+    "reportbenchmark": "What a report on a large model costs (measure)",
 }
 """What each experiment asks, and the chapters that print its records."""
 TRAININGS = ("table5", "table5choice", "overlapregularized")

@@ -25,6 +25,7 @@ COMMANDS = {
     "penaltybenchmark": ("python benchmarks/similarity.py --penalties",),
     "trainingbenchmark": ("python benchmarks/training.py",),
     "overlapbenchmark": ("python benchmarks/overlap.py",),
+    "reportbenchmark": ("python benchmarks/report.py",),
 }
 """What writes the records of an experiment, where it is not ``convsim run`` and their name."""
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convsim.feature_maps import Call, MapCosines, MapSums, average, mean
 from convsim.floor import cosine_floor
 from convsim.layers import current_weight
-from convsim.similarity import similarity_matrix
+from convsim.similarity import similarity_matrix, unit
 
 # So many random kernels give the mean over pairs to a few hundredths, in a tenth of the time.
 _ENOUGH = 128
@@ -49,42 +49,65 @@ class Readings:
         )
 
 
-def random_kernels(weight: Tensor, seed: int = 0) -> Tensor:
+def random_kernels(weight: Tensor, *, groups: int = 1, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Kernels in random directions, each as long as the one in its place.
 
     Args:
         weight: ``(S, C, *kernel_size)``, floating point.
+        groups: of the layer. Those of one group stand for each other, so that some of them are
+            enough; groups read different channels, and all are drawn.
         seed: of the directions; PyTorch's own random numbers are left alone.
+
+    Returns:
+        The kernels, in float64, and the indices of those in whose places they are.
     """
+    step = -(-len(weight) // _ENOUGH) if groups == 1 else 1
+    chosen = torch.arange(0, len(weight), step)
+    exact = weight.detach().to("cpu")[chosen].double()
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
-    exact = weight.detach().to("cpu", torch.float64)
+    drawn = torch.randn(exact.shape, generator=generator, dtype=torch.float64)
     largest = exact.abs().max()  # no square of a very small or large weight is lost
     scaled = exact / torch.where(largest > 0, largest, 1)
     lengths = scaled.flatten(1).norm(dim=1) / drawn.flatten(1).norm(dim=1)
-    return drawn * lengths.view(-1, *[1] * (drawn.ndim - 1)) * largest
+    return drawn * lengths.view(-1, *[1] * (drawn.ndim - 1)) * largest, chosen
 
 
-def kernel_scatter(kernels: Tensor, chance: Readings) -> Readings:
-    """What :func:`scatter_of_mean` says of the readings of random kernels.
+def random_readings(weight: Tensor) -> tuple[Readings, Readings]:
+    """What is read of random kernels, and by how much it scatters.
 
     Args:
-        kernels: ``(S, C, *kernel_size)``, as :func:`random_kernels` draws them.
-        chance: their readings.
+        weight: ``(S, C, *kernel_size)``, whose shape and norms they have.
     """
-    flat = kernels.flatten(1)
-    cosines = scatter_of_mean(flat @ flat.T, len(kernels))
-    if not chance.similarity or not chance.normalized_similarity:
-        return Readings(kernel_cosine=cosines)
-    norms = flat.norm(dim=1).view(-1, *[1] * (kernels.ndim - 1))
-    pairs = similarity_matrix(kernels / torch.where(norms > 0, norms, 1))
-    normalized = scatter_of_mean(pairs, len(kernels))
-    # The norms in L_CS are the layer's own, and random kernels share them.
-    alive = pairs[norms.flatten() > 0][:, norms.flatten() > 0].fill_diagonal_(1)
-    total = scatter_of_mean(alive, len(kernels))
-    if total is not None:
-        total *= chance.similarity / float(alive.triu(1).sum()) * len(alive) * (len(alive) - 1) / 2
-    return Readings(total, normalized, cosines)
+    kernels, _ = random_kernels(weight)
+    flat = unit(kernels.flatten(1))
+    alive = flat.any(1)
+    flat, count = flat[alive], len(weight)
+    if len(flat) < 2:
+        return Readings(), Readings()
+    cosines = flat @ flat.T
+    mean, scatter = _mean_over_pairs(cosines.abs()), scatter_of_mean(cosines, count)
+    if weight.shape[2:].numel() == 1:  # then L_CS is a matter of norms alone
+        return Readings(kernel_cosine=mean), Readings(kernel_cosine=scatter)
+    products = similarity_matrix(flat.view(-1, *weight.shape[1:]))
+    size = products.diag().sqrt()
+    normalized = products / torch.outer(size, size)
+    # In L_CS the norms are the layer's own, and directions are what is drawn.
+    power = weight.detach().double().flatten(1).square().sum(1)
+    pairs = float((power.sum().square() - power.square().sum()) / 2)
+    of_directions = scatter_of_mean(products.clone().fill_diagonal_(1), count)
+    return (
+        Readings(pairs * _mean_over_pairs(products), _mean_over_pairs(normalized), mean),
+        Readings(
+            None if of_directions is None else pairs * of_directions,
+            scatter_of_mean(normalized, count),
+            scatter,
+        ),
+    )
+
+
+def _mean_over_pairs(matrix: Tensor) -> float:
+    count = len(matrix)
+    return float(matrix.triu(1).sum()) / (count * (count - 1) / 2)
 
 
 class RandomMaps:
@@ -94,12 +117,10 @@ class RandomMaps:
     and so a mean over fewer of them has the same expectation.
     """
 
-    def __init__(self, layer: nn.Module, seed: int = 0) -> None:
+    def __init__(self, layer: nn.Module) -> None:
         weight = current_weight(layer)
         groups = int(layer.groups)  # type: ignore[arg-type]
-        # Groups read different channels, so all of them are kept.
-        chosen = slice(None, None, -(-len(weight) // _ENOUGH)) if groups == 1 else slice(None)
-        kernels = random_kernels(weight, seed)[chosen]
+        kernels, chosen = random_kernels(weight, groups=groups)
         bias = getattr(layer, "bias", None)
         options = {name: getattr(layer, name) for name in ("stride", "padding", "dilation")}
         # On no device it draws no weights, and so no random numbers of PyTorch's own.
@@ -115,7 +136,7 @@ class RandomMaps:
         )
         plain.weight = nn.Parameter(kernels.to(weight), requires_grad=False)
         if bias is not None:
-            plain.bias = nn.Parameter(bias.detach()[chosen], requires_grad=False)
+            plain.bias = nn.Parameter(bias.detach()[chosen.to(bias.device)], requires_grad=False)
         self._layer = plain
         self._calls: list[MapSums] = []
 

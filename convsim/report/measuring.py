@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import contextlib
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +18,8 @@ from convsim.layers import class_name, current_weight, with_torchscript
 from convsim.report.baseline import (
     RandomMaps,
     Readings,
-    kernel_scatter,
     map_floors,
-    random_kernels,
+    random_readings,
 )
 from convsim.report.readings import LayerReport, RedundancyReport
 from convsim.report.unmeasured import Unmeasured, unmeasured_modules
@@ -94,7 +94,8 @@ def redundancy_report(
         sums[call.name][call.number].add(call.maps)
         chance[call.name].see(call)
 
-    watch(model, dict(convolutions), watched, add)
+    with contextlib.closing(watched):  # and its bar with it, whatever happens
+        watch(model, dict(convolutions), watched, add)
     shape = (sum(batch[0] for batch in seen), *seen[0][1:])
     layers = [
         _with_maps(layer, module, sums[layer.name], chance[layer.name])
@@ -110,7 +111,7 @@ def redundancy_report(
 
 def as_batches(
     images: Any, seen: list[tuple[int, ...]] | None = None, *, progress: bool = False
-) -> Iterator[Tensor]:
+) -> Generator[Tensor]:
     """Batches of images, of what is one or gives them, with labels or without.
 
     Args:
@@ -162,9 +163,8 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
     one_tap = weight.shape[2:].numel() == 1  # then L_CS is a matter of norms alone
-    found, alive = _readings(kernels)
-    drawn = random_kernels(kernels)
-    chance, _ = _readings(drawn)
+    normalized, cosine, alive = _without_scale(kernels)
+    chance, scatter = random_readings(kernels)
     return LayerReport(
         name=name,
         kernels=kernels.shape[0],
@@ -174,8 +174,8 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
         weight_norm=float(torch.linalg.vector_norm(kernels)),
         similarity=similarity,
         floor=None if one_tap else floor_share(kernels),
-        normalized_similarity=found.normalized_similarity,
-        kernel_cosine=found.kernel_cosine,
+        normalized_similarity=normalized,
+        kernel_cosine=cosine,
         dead_kernels=len(kernels) - alive,
         random=chance,
         floors=Readings(
@@ -183,24 +183,22 @@ def _measure_weight(name: str, weight: Tensor, groups: int | None) -> LayerRepor
             None if one_tap else float(similarity_floor(kernels, normalized=True)),
             cosine_floor(alive, kernels[0].numel()) if alive else None,
         ),
-        scatter=kernel_scatter(drawn, chance),
+        scatter=scatter,
     )
 
 
-def _readings(kernels: Tensor) -> tuple[Readings, int]:
-    """What is read of kernels, in float64, and how many are not zero."""
+def _without_scale(kernels: Tensor) -> tuple[float | None, float | None, int]:
+    """The normalised L_CS of kernels, their mean |cos|, and how many are not zero."""
     size = kernels.flatten(1).abs().amax(1)
     alive = size > 0
-    # But for L_CS no value depends on a kernel's scale, so each kernel is scaled to 1 first.
+    # Neither value depends on a kernel's scale, so each kernel is scaled to 1 first.
     unit = kernels[alive] / size[alive].view(-1, *[1] * (kernels.ndim - 1))
+    if len(unit) < 2:
+        return None, None, len(unit)
     # The normalised form of kernels of one tap is 1, whatever the weights.
     one_tap = kernels.shape[2:].numel() == 1
-    defined = len(unit) > 1
-    return Readings(
-        None if one_tap else float(convolutional_similarity(kernels)),
-        float(convolutional_similarity(unit, normalized=True)) if defined and not one_tap else None,
-        mean_absolute_cosine(unit.flatten(1).float()[None])[0] if defined else None,
-    ), len(unit)
+    normalized = None if one_tap else float(convolutional_similarity(unit, normalized=True))
+    return normalized, mean_absolute_cosine(unit.flatten(1).float()[None])[0], len(unit)
 
 
 def _with_maps(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convsim.checks import check_whole
 from convsim.extras import extra
 from convsim.feature_maps import MapSums, watch
-from convsim.layers import convolutional_layers, current_weight
+from convsim.layers import class_name, convolutional_layers, current_weight
 from convsim.report.measuring import as_batches
 from convsim.similarity import similarity_matrix, unit
 from convsim.table import Table
@@ -201,10 +201,10 @@ def named_layer(model: nn.Module, name: str) -> nn.Module:
     """
     layers = dict(convolutional_layers(model))
     if name not in layers:
-        near = get_close_matches(name, layers, n=3) or [*layers][:3]
+        near = get_close_matches(str(name), layers, n=3) or [*layers][:3]
         raise ValueError(
-            f"there is no convolutional layer {name!r}; expected one of {len(layers)} names, such "
-            f"as {', '.join(map(repr, near))}"
+            f"{class_name(model)} has no convolutional layer {name!r}; expected one of its "
+            f"{len(layers)} names, such as {', '.join(map(repr, near))}"
         )
     return layers[name]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from convsim.extras import extra
 from convsim.layers import class_name
@@ -55,7 +56,7 @@ def without_channel(model: nn.Module, layer: str, index: int, example: Tensor) -
     try:
         with torch.enable_grad():
             graph = torch_pruning.DependencyGraph().build_dependency(
-                pruned, example_inputs=(example,), verbose=False
+                pruned, example, forward_fn=lambda network, images: network(images), verbose=False
             )
             shape = pruned(example).shape
     except Exception as error:
@@ -68,27 +69,42 @@ def without_channel(model: nn.Module, layer: str, index: int, example: Tensor) -
         group = graph.get_pruning_group(
             pruned.get_submodule(layer), torch_pruning.prune_conv_out_channels, idxs=[index]
         )
-        enough = graph.check_pruning_group(group)
-        if enough:
+        fault = _fault(group)
+        if not graph.check_pruning_group(group):
+            fault = "a layer has no other one"
+        if not fault:
             group.prune()
             with torch.no_grad():
                 left = pruned(example).shape
+            if left != shape:
+                fault = f"the output's shape would go from {tuple(shape)} to {tuple(left)}"
     except Exception as error:
+        fault = f"{type(error).__name__}: {error}"
+    if fault:
         raise ValueError(
-            f"{what} ({type(error).__name__}: {error}); expected one that can go alone, and not, "
-            "say, of a convolution or normalisation in groups of equal size: name another layer"
-        ) from error
-    if not enough:
-        raise ValueError(
-            f"{what}: it is the only one of a layer; expected another one to be left: name "
+            f"{what} ({fault}); expected one that later layers read, and that can go alone: name "
             "another layer"
         )
-    if left != shape:
-        raise ValueError(
-            f"{what}: it is an output of the network, whose shape would go from {tuple(shape)} to "
-            f"{tuple(left)}; expected a channel that a later layer reads: name another layer"
-        )
     return pruned
+
+
+def _fault(group: Any) -> str:
+    """What torch-pruning would do wrong, most of it without a word; empty if nothing is known."""
+    for dependency, _ in group:
+        module = dependency.target.module
+        if parametrize.is_parametrized(module):
+            return f"{type(module).__name__} computes its weight: remove its parametrization first"
+        # It takes the places of the first group for those of all.
+        groups, channels = (getattr(module, name, 1) for name in ("groups", "in_channels"))
+        depthwise = groups == channels == getattr(module, "out_channels", 1)
+        if (groups > 1 and not depthwise) or getattr(module, "num_groups", 1) > 1:
+            return f"{type(module).__name__} keeps its channels in groups of one size"
+    # It takes neighbours in a flattened map for one channel's numbers.
+    steps = " ".join(str(dependency.target) for dependency, _ in group)
+    turned = "PermuteBackward" in steps or "TransposeBackward" in steps
+    if turned and any(len(indices) > 1 for _, indices in group):
+        return "its maps have their axes changed before they are flattened"
+    return ""
 
 
 def layers_losing(model: nn.Module, pruned: nn.Module) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convsim.extras import extra
@@ -169,6 +170,21 @@ class RedundancyReport:
             from convsim.report.drawing import figure_of
 
         return figure_of(self)
+
+    def save_plot(self, path: str | Path) -> None:
+        """Draw the same into a file (Matplotlib).
+
+        Args:
+            path: its suffix says in which format: .png, .svg, .pdf.
+
+        Raises:
+            ModuleNotFoundError: if Matplotlib is not installed.
+            ValueError: if it knows no such format.
+        """
+        with extra("experiments"):
+            from convsim.report.drawing import save
+
+        save(self, Path(path))
 
     def __repr__(self) -> str:
         return repr(self._table())

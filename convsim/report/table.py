@@ -98,37 +98,32 @@ READINGS = {
     "expected_cosine": ("feature maps expected", ".4f"),
     "correlation": ("feature maps centred", ".4f"),
 }
-"""What random kernels have, too: heading of its columns, and form of its numbers."""
+"""What random kernels have, too: its name in tables, and the form of its numbers."""
 
 
 def baseline_table(layers: Sequence[LayerReport], caption: str) -> Table:
-    """A row for each layer: every reading beside that of random kernels, and beside its floor.
+    """A row for each reading of each layer: beside that of random kernels, and its floor.
 
     Args:
         layers: the layers.
         caption: what they belong to.
     """
-    columns = [("", "layer", [layer.name or "(the model)" for layer in layers])]
-    for reading, (heading, form) in READINGS.items():
-        ends = [[getattr(of, reading) for of in (x, x.random, x.floors)] for x in layers]
-        if all(random is None for _, random, _ in ends):
-            continue
-        columns.append((heading, "here", _numbers([here for here, _, _ in ends], form)))
-        columns.append((heading, "random", _numbers([random for _, random, _ in ends], form)))
-        if any(floor for _, _, floor in ends):
-            columns.append((heading, "floor", _numbers([floor for _, _, floor in ends], form)))
-        columns.append((heading, "way to the floor", [_way(layer, reading) for layer in layers]))
+    rows = []
+    for layer in layers:
+        for reading, (name, form) in READINGS.items():
+            ends = [getattr(of, reading) for of in (layer, layer.random, layer.floors)]
+            if None not in ends[:2]:
+                cells = _numbers(ends, form)
+                rows.append((layer.name or "(the model)", name, *cells, _way(layer, reading)))
     source = (
         "random: kernels in random directions, of the same shapes and norms, on the layer's own "
-        "input. floor: a value below which no kernels can bring the reading; 0 where the table has "
-        "none.\n"
-        "way to the floor: 0 % is what chance gives, 100 % the floor. as random: within three "
-        "standard deviations of what random kernels scatter by; otherwise the pairs are more or "
-        "less alike than that.\n"
-        "–: undefined, or chance is at the floor."
+        "input. floor: a value below which no kernels can bring the reading.\n"
+        "way: from there to the floor. 0 % is what chance gives, 100 % the floor. as random: "
+        "within three standard deviations of what random kernels scatter by; otherwise the pairs "
+        "are more or less alike than that. –: chance is at the floor."
     )
-    rows = tuple(zip(*(cells for _, _, cells in columns), strict=True))
-    return Table(tuple((group, name) for group, name, _ in columns), rows, caption, source)
+    columns = [("", name) for name in ("layer", "reading", "here", "random", "floor", "way")]
+    return Table(tuple(columns), tuple(rows), caption, source)
 
 
 def _way(layer: LayerReport, reading: str) -> str:
@@ -137,4 +132,5 @@ def _way(layer: LayerReport, reading: str) -> str:
     if share is None:
         return "–"
     word = "more alike" if share < 0 else "at the floor" if share >= 0.95 else "less alike"
-    return f"{100 * share:.0f} %, {'as random' if by_chance else word}"
+    percent = format(100 * share, ".0f" if abs(share) >= 0.01 else ".1f")
+    return f"{percent} %, {'as random' if by_chance else word}"
