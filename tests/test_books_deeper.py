@@ -146,6 +146,11 @@ def test_momentum_turns_the_lead_in_training_around() -> None:
     assert max(trainings) - min(trainings) == pytest.approx(0.9, abs=0.1)
 
 
+def test_under_adam_algorithm_1_has_no_lead() -> None:
+    (test,), (training,) = lead("Adam", "init", "baseline")
+    assert abs(test) < 0.5 and round(training) == -1
+
+
 def test_the_two_short_starts_part_in_both_directions() -> None:
     (test,), (training,) = lead("momentum", "init", "scale")
     assert test == pytest.approx(1.5, abs=0.1) and training == pytest.approx(2.6, abs=0.1)

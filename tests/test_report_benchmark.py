@@ -1,4 +1,4 @@
-"""The benchmark of the report: what it records, and that the record keeps what the book promises."""
+"""The benchmark of the report: what it measures, and that its record is within its limits."""
 
 from __future__ import annotations
 
