@@ -26,9 +26,9 @@ class Readings:
     Attributes:
         similarity: as in :class:`~convsim.report.readings.LayerReport`, like all the others.
         normalized_similarity: the scale-free form of L_CS.
-        kernel_cosine: mean |cos| of kernels.
-        feature_map_cosine: mean |cos| of the maps of an image.
-        expected_cosine: mean |cos| of the maps over all images and positions.
+        kernel_cosine: mean absolute cosine of kernels.
+        feature_map_cosine: mean absolute cosine of the maps of an image.
+        expected_cosine: mean absolute cosine of the maps over all images and positions.
         correlation: the same of maps less their means.
     """
 

@@ -46,7 +46,7 @@ class LayerChange:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What :func:`compare` returns; prints as a table.
+    """What :func:`~convsim.report.compare` returns; prints as a table.
 
     Attributes:
         before: the earlier model, in words.
@@ -110,7 +110,7 @@ def compare(
             unless reports are given that have them.
 
     Returns:
-        A :class:`Comparison` of the layers whose names are in both.
+        A :class:`~convsim.report.comparison.Comparison` of the layers whose names are in both.
 
     Raises:
         ValueError: if no name is in both, if reports were made on images of different shapes, or

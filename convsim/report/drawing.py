@@ -65,28 +65,31 @@ def figure_of(report: RedundancyReport) -> go.Figure:
 
 def heat_maps(layer: str, found: Mapping[str, Tensor], order: list[int]) -> go.Figure:
     """Draw the matrices of a layer side by side, rows and columns in one order."""
-    count = len(found)
-    figure = make_subplots(cols=count, subplot_titles=list(found), shared_yaxes=True)
+    count, columns = len(found), min(2, len(found))
+    rows = -(-count // columns)
+    figure = make_subplots(rows, columns, subplot_titles=list(found), vertical_spacing=0.1)
     labels = [str(n) for n in order]
-    for number, matrix in enumerate(found.values(), start=1):
+    for number, matrix in enumerate(found.values()):
+        place = {"row": number // columns + 1, "col": number % columns + 1}
         figure.add_heatmap(
             z=matrix[order][:, order].numpy().round(2),
             x=labels,
             y=labels,
             coloraxis="coloraxis",
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
-            col=number,
-            row=1,
+            **place,
         )
-        figure.update_xaxes(type="category", showticklabels=len(order) <= 16, col=number, row=1)
-    figure.update_yaxes(type="category", autorange="reversed", showticklabels=len(order) <= 32)
+        few = {"type": "category", "showticklabels": len(order) <= 16}
+        figure.update_xaxes(**few, constrain="domain", **place)
+        square = f"x{number + 1 if number else ''}"
+        figure.update_yaxes(**few, autorange="reversed", scaleanchor=square, **place)
     figure.update_coloraxes(colorscale="RdBu", reversescale=True, cmin=-1, cmax=1)
     alt = (
         f"{count} square heat maps of the {len(order)} channels of layer "
         f"{layer or '(the model)'}: {', '.join(found)}, from -1, blue, to 1, red. Rows and "
         "columns are ordered so that channels which are alike lie next to each other."
     )
-    return finish(figure, height=max(260, 980 // count), alt=alt)
+    return finish(figure, height=100 + 260 * rows, alt=alt)
 
 
 def save(report: RedundancyReport, path: Path) -> None:

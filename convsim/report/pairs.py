@@ -46,7 +46,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerPairs:
-    """What :func:`pairs_of_layer` returns; prints as the ten pairs that are most alike.
+    """What :func:`~convsim.report.pairs_of_layer` returns; prints as the pairs most alike.
 
     Attributes:
         layer: the layer's name.
@@ -82,8 +82,8 @@ class LayerPairs:
     def order(self, *, by: str | None = None) -> list[int]:
         """All indices, with those next to each other that are alike, cluster by cluster.
 
-        The order of the leaves of average linkage on the distances 1 - |value|. What is dead comes
-        last.
+        The order of the leaves of average linkage on the distances 1 less the absolute value. What
+        is dead comes last.
 
         Args:
             by: as in :meth:`most_similar`.

@@ -16,7 +16,7 @@ class Removal:
 
     Attributes:
         index: the channel's number among the outputs of the layer.
-        redundancy: the greatest |correlation| of its map with another of the layer, each less its
+        redundancy: the greatest absolute correlation of its map with another, each less its
             mean over all images and positions.
         like: the channel that it has this correlation with.
         change: of the network's output, ‖y′ − y‖ / ‖y‖ over all images.
@@ -49,7 +49,7 @@ _FIGURES: dict[str, tuple[tuple[str, str], str]] = {
 
 @dataclass(frozen=True, repr=False)
 class Removals:
-    """What :func:`~convsim.report.removal.what_if_removed` returns; prints as a table.
+    """What :func:`~convsim.report.what_if_removed` returns; prints as a table.
 
     Attributes:
         model: the network, in words.
