@@ -6,7 +6,9 @@ import csv
 import io
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from torch import nn
@@ -84,6 +86,61 @@ def test_html_has_the_cells_of_the_table_and_needs_no_other_file(report: Redunda
     assert rows[1][:3] == ["layer", "S", "C"]
     assert [row[0] for row in rows[2:]] == ["a_b<c>&d", "deep", "last", "total"]
     assert rows[3][1:4] == ["6", "2, 2 groups", "3 × 2"]
+
+
+def test_html_has_the_readings_beside_random_kernels_as_well(report: RedundancyReport) -> None:
+    rows = Cells(report.to_html().split("</table>")[1]).rows
+    table = report.against_random()
+    assert rows[1] == [name for _, name in table.columns]
+    assert [tuple(row) for row in rows[2:]] == list(table.rows)
+
+
+def test_a_data_frame_has_the_columns_and_numbers_of_csv(report: RedundancyReport) -> None:
+    frame = report.to_dataframe()
+    again = pandas.read_csv(io.StringIO(report.to_csv()))
+    assert list(frame.columns) == list(again.columns) and len(frame) == 3
+    assert frame["random_correlation"].astype(float).equals(again["random_correlation"])
+    assert frame.set_index("name").loc["deep", "kernels"] == 6
+
+
+def test_the_plot_has_each_reading_and_that_of_random_kernels(report: RedundancyReport) -> None:
+    figure = report.plot()
+    drawn = {line.name: list(line.y) for line in figure.data}
+    assert len(drawn) == 2 * 5
+    for attribute, name in (("kernel_cosine", "kernels |cos|"), ("correlation", "centred")):
+        of, random = (
+            next(y for x, y in drawn.items() if name in x and ("random" in x) == chance)
+            for chance in (False, True)
+        )
+        for layer, here, there in zip(report.layers, of, random, strict=True):
+            expected = getattr(layer, attribute), getattr(layer.random, attribute)
+            assert [here, there] == pytest.approx([*expected], abs=1e-4, nan_ok=True)
+    assert "3 layers, from a_b<c>&d to last" in figure.layout.meta["alt"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "begins"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
+)
+def test_a_plot_is_saved_in_the_format_of_its_suffix(
+    report: RedundancyReport, tmp_path: Path, suffix: str, begins: bytes
+) -> None:
+    report.save_plot(tmp_path / f"report{suffix}")
+    assert (tmp_path / f"report{suffix}").read_bytes().startswith(begins)
+
+
+def test_a_plot_of_no_format_is_refused(report: RedundancyReport, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"ends in '\.txt'; expected a picture's suffix, such as"):
+        report.save_plot(tmp_path / "report.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_draws_and_prints_beside_random_kernels(tmp_path: Path) -> None:
+    path = tmp_path / "report.svg"
+    done = CliRunner().invoke(app, ["report", "resnet18", "--against-random", "--plot", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "resnet18, random weights, seed 0, beside random kernels" in done.stdout
+    assert done.stdout.count("as random") >= 17 * 3 + 3
+    assert "layer4.1.conv2" in path.read_text()
 
 
 def test_the_command_prints_each_form_and_one_at_a_time() -> None:
