@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convsim import feature_maps, redundancy_report
-from convsim.feature_maps import MapSums, feature_map_cosines
+from convsim import map_cosines, redundancy_report
+from convsim.feature_maps import feature_map_cosines
+from convsim.map_cosines import MapSums
 
 
 class Net(nn.Module):
@@ -88,7 +89,7 @@ def test_feature_maps_against_loops(
     }
     assert expected["first"][1] == len(images)
     for numbers in (2**22, 70, 1):  # all at once, images in turn, rows in turn
-        monkeypatch.setattr(feature_maps, "NUMBERS_AT_ONCE", numbers)
+        monkeypatch.setattr(map_cosines, "NUMBERS_AT_ONCE", numbers)
         for layer in redundancy_report(net, images).layers:
             cosine, dead = expected[layer.name]
             assert layer.dead_feature_maps == dead
@@ -100,10 +101,10 @@ def test_feature_maps_against_loops(
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
 def test_cosines_at_any_scale(scale: float) -> None:
     rows = torch.tensor([[[3.0, 4.0], [1.0, 0.0], [0.0, 2.0], [0.0, 0.0]]]) * scale
-    cosine, dead = feature_maps.mean_absolute_cosine(rows)
+    cosine, dead = map_cosines.mean_absolute_cosine(rows)
     assert cosine == pytest.approx((0.6 + 0.8 + 0.0) / 3)
     assert dead == 1
-    assert feature_maps.mean_absolute_cosine(torch.zeros(2, 3, 4)) == (None, 6)
+    assert map_cosines.mean_absolute_cosine(torch.zeros(2, 3, 4)) == (None, 6)
 
 
 def snapshot(model: nn.Module) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from convsim.experiments.overlap import OverlapSettings, RegularizedSettings
 from convsim.experiments.record import RESULTS, read_records, to_six_digits
 from convsim.experiments.runner import Machine
 from convsim.experiments.sweep import TRAINING
-from convsim.feature_maps import mean_absolute_cosine
+from convsim.map_cosines import mean_absolute_cosine
 from convsim.models import ShallowCNN
 from convsim.neighborhoods import summary
 from convsim.neighborhoods.overlap import channel_overlap, channelwise_neighbors

@@ -12,8 +12,8 @@ from torch.nn.functional import conv2d
 from torchvision.models import resnet18
 
 from convsim import convolutional_similarity, redundancy_report
-from convsim.feature_maps import map_cosines
 from convsim.floor import cosine_floor
+from convsim.map_cosines import map_cosines
 from convsim.photographs import PHOTOGRAPHS, photograph
 from convsim.report.baseline import (
     random_kernels,
@@ -220,3 +220,9 @@ def test_the_table_has_words_for_every_share(random_network: RedundancyReport) -
     weights_only = redundancy_report(nn.Conv2d(3, 8, 3)).against_random()
     assert [row[1] for row in weights_only.rows] == ["L_CS", "normalised", "kernels |cos|"]
     assert weights_only.rows[0][0] == "(the model)"
+
+
+def test_two_kernels_have_no_scatter_and_so_no_word() -> None:
+    layer = nn.Conv2d(3, 2, 3)
+    ways = [row[-1] for row in redundancy_report(layer).against_random().rows]
+    assert all(way.endswith(" %") or way == "–" for way in ways)

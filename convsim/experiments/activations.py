@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from convsim.data import Images, spread
-from convsim.feature_maps import MapCosines, feature_map_cosines
+from convsim.feature_maps import feature_map_cosines
 from convsim.floor import spectral_concentration
 from convsim.layers import convolutional_layers
+from convsim.map_cosines import MapCosines
 from convsim.neighborhoods.summary import Neighborhoods, measure_neighborhoods
 from convsim.training.history import measure_layers
 
@@ -26,7 +27,7 @@ SIDES = ("before", "after")
 class LayerState(TypedDict):
     """One layer's feature maps and kernels.
 
-    The first four are those of ``convsim.feature_maps.MapCosines``; ``normalized`` is the
+    The first four are those of ``convsim.map_cosines.MapCosines``; ``normalized`` is the
     normalised similarity of the kernels, ``concentration`` how narrow in frequency they are in the
     mean, which older records do not say; ``overlap`` are the neighbourhoods behind the
     non-linearity, None if they were not asked for.

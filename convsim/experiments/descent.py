@@ -12,9 +12,9 @@ from convsim import models
 from convsim.bands import band_kernels, draw_frequencies
 from convsim.experiments.record import added
 from convsim.experiments.runner import Experiment, Measured, Place
-from convsim.feature_maps import mean_absolute_cosine
 from convsim.floor import spectral_peak
 from convsim.layers import convolutional_layers
+from convsim.map_cosines import mean_absolute_cosine
 from convsim.similarity import convolutional_similarity, similarity_matrix, unit
 from convsim.spectrum import kernel_autocorrelations
 from convsim.training.initialization import kernel_norms, minimize_similarity

@@ -24,9 +24,9 @@ from convsim.experiments.pools import stopping
 from convsim.experiments.preparations import SEEN
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
-from convsim.feature_maps import map_cosines as cosines_of
-from convsim.feature_maps import mean_absolute_cosine
 from convsim.layers import convolutional_layers
+from convsim.map_cosines import map_cosines as cosines_of
+from convsim.map_cosines import mean_absolute_cosine
 from convsim.patches import (
     expected_gram,
     orthogonal_maps,

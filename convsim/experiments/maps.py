@@ -16,7 +16,7 @@ from convsim.experiments.networks import load_network, network_path
 from convsim.experiments.record import RESULTS, read_record, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
 from convsim.experiments.sweep import TRAINING
-from convsim.feature_maps import MapCosines
+from convsim.map_cosines import MapCosines
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class MapSettings:
 
 
 class LayerMaps(TypedDict):
-    """One layer's :class:`convsim.feature_maps.MapCosines`."""
+    """One layer's :class:`convsim.map_cosines.MapCosines`."""
 
     per_image: float | None
     expected: float | None

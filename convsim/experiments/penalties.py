@@ -17,8 +17,8 @@ from convsim.experiments.images import load
 from convsim.experiments.preparations import SEEN
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.runner import Experiment, Machine, Measured, Place, Task
-from convsim.feature_maps import mean_absolute_cosine
 from convsim.layers import convolutional_layers
+from convsim.map_cosines import mean_absolute_cosine
 from convsim.penalties import OF_WEIGHTS
 from convsim.similarity import unit
 from convsim.training.initialization import kernel_norms

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convsim.checks import check_tensor, check_whole
 from convsim.data import spread
-from convsim.feature_maps import mean_absolute_cosine
+from convsim.map_cosines import mean_absolute_cosine
 from convsim.neighborhoods.nnk import check_points
 from convsim.neighborhoods.overlap import (
     Measure,

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convsim.feature_maps import Call, MapCosines, MapSums, average, mean
+from convsim.feature_maps import Call
 from convsim.floor import cosine_floor
 from convsim.layers import current_weight
+from convsim.map_cosines import MapCosines, MapSums, average, mean
 from convsim.similarity import similarity_matrix, unit
 
 # So many random kernels give the mean over pairs to a few hundredths, in a tenth of the time.

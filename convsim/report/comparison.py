@@ -46,7 +46,7 @@ class LayerChange:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """What :func:`~convsim.report.compare` returns; prints as a table.
+    """What :func:`~convsim.report.comparison.compare` returns; prints as a table.
 
     Attributes:
         before: the earlier model, in words.

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from convsim.checks import check_tensor
-from convsim.feature_maps import Call, MapSums, average, mean_absolute_cosine, watch
+from convsim.feature_maps import Call, watch
 from convsim.floor import cosine_floor, floor_share, similarity_floor
 from convsim.layers import class_name, current_weight, with_torchscript
+from convsim.map_cosines import MapSums, average, mean_absolute_cosine
 from convsim.report.baseline import (
     RandomMaps,
     Readings,

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from convsim.checks import check_whole
 from convsim.extras import extra
-from convsim.feature_maps import MapSums, watch
+from convsim.feature_maps import watch
 from convsim.layers import class_name, convolutional_layers, current_weight
+from convsim.map_cosines import MapSums
 from convsim.report.measuring import as_batches
 from convsim.similarity import similarity_matrix, unit
 from convsim.table import Table
@@ -46,7 +47,7 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class LayerPairs:
-    """What :func:`~convsim.report.pairs_of_layer` returns; prints as the pairs most alike.
+    """What :func:`~convsim.report.pairs.pairs_of_layer` returns; prints as the pairs most alike.
 
     Attributes:
         layer: the layer's name.

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from convsim.checks import check_tensor, check_whole
 from convsim.extras import extra
-from convsim.feature_maps import MapSums, watch
+from convsim.feature_maps import watch
 from convsim.layers import class_name
+from convsim.map_cosines import MapSums
 from convsim.report.pairs import named_layer
 from convsim.report.pruned import layers_losing, shared_copy, without_channel
 from convsim.report.removed import Removal, Removals

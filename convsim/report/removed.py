@@ -49,7 +49,7 @@ _FIGURES: dict[str, tuple[tuple[str, str], str]] = {
 
 @dataclass(frozen=True, repr=False)
 class Removals:
-    """What :func:`~convsim.report.what_if_removed` returns; prints as a table.
+    """What :func:`~convsim.report.removal.what_if_removed` returns; prints as a table.
 
     Attributes:
         model: the network, in words.

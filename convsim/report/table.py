@@ -131,6 +131,8 @@ def _way(layer: LayerReport, reading: str) -> str:
     share, by_chance = layer.share_of_the_way(reading), layer.is_as_random(reading)
     if share is None:
         return "–"
+    percent = f"{format(100 * share, '.0f' if abs(share) >= 0.01 else '.1f')} %"
+    if by_chance is None:
+        return percent
     word = "more alike" if share < 0 else "at the floor" if share >= 0.95 else "less alike"
-    percent = format(100 * share, ".0f" if abs(share) >= 0.01 else ".1f")
-    return f"{percent} %, {'as random' if by_chance else word}"
+    return f"{percent}, {'as random' if by_chance else word}"
