@@ -79,11 +79,18 @@ def heat_maps(layer: str, found: Mapping[str, Tensor], order: list[int]) -> go.F
             hovertemplate="%{y}, %{x}: %{z:.2f}<extra></extra>",
             **place,
         )
-        few = {"type": "category", "showticklabels": len(order) <= 16}
-        figure.update_xaxes(**few, constrain="domain", **place)
+        axis = {
+            "type": "category",
+            "constrain": "domain",
+            "showgrid": False,
+            "showticklabels": len(order) <= 16,
+        }
+        figure.update_xaxes(axis, **place)
         square = f"x{number + 1 if number else ''}"
-        figure.update_yaxes(**few, autorange="reversed", scaleanchor=square, **place)
-    figure.update_coloraxes(colorscale="RdBu", reversescale=True, cmin=-1, cmax=1)
+        figure.update_yaxes(axis, autorange="reversed", scaleanchor=square, **place)
+        figure.update_yaxes(constraintoward="top", **place)  # where its title is
+    bar = {"orientation": "h", "y": 0, "yanchor": "top", "thickness": 12}
+    figure.update_coloraxes(colorscale="RdBu", reversescale=True, cmin=-1, cmax=1, colorbar=bar)
     alt = (
         f"{count} square heat maps of the {len(order)} channels of layer "
         f"{layer or '(the model)'}: {', '.join(found)}, from -1, blue, to 1, red. Rows and "
