@@ -54,7 +54,7 @@ def figure_of(report: RedundancyReport) -> go.Figure:
                 legendgroup=heading,
             )
     figure.update_yaxes(title_text="0: orthogonal, 1: alike", range=[-0.02, 1.02])
-    figure.update_xaxes(type="category", tickangle=-45)
+    figure.update_xaxes(title_text="layer", type="category", tickangle=-45)
     alt = (
         f"Readings of {report.model} in {len(names)} layers, from {names[0]} to {names[-1]}: "
         f"{', '.join(series)}; each as a line with markers, and that of random kernels as a "
@@ -89,14 +89,16 @@ def heat_maps(layer: str, found: Mapping[str, Tensor], order: list[int]) -> go.F
         square = f"x{number + 1 if number else ''}"
         figure.update_yaxes(axis, autorange="reversed", scaleanchor=square, **place)
         figure.update_yaxes(constraintoward="top", **place)  # where its title is
-    bar = {"orientation": "h", "y": 0, "yanchor": "top", "thickness": 12}
+    for column in range(columns):
+        figure.update_xaxes(title_text="channels", row=rows, col=column + 1)
+    bar = {"orientation": "h", "y": -0.08, "yanchor": "top", "thickness": 12}
     figure.update_coloraxes(colorscale="RdBu", reversescale=True, cmin=-1, cmax=1, colorbar=bar)
     alt = (
         f"{count} square heat maps of the {len(order)} channels of layer "
         f"{layer or '(the model)'}: {', '.join(found)}, from -1, blue, to 1, red. Rows and "
         "columns are ordered so that channels which are alike lie next to each other."
     )
-    return finish(figure, height=100 + 260 * rows, alt=alt)
+    return finish(figure, height=130 + 260 * rows, alt=alt)
 
 
 def save(report: RedundancyReport, path: Path) -> None:

@@ -48,15 +48,16 @@ def requirements(lines: list[str]) -> dict[str, Requirement]:
 
 PINS = requirements(environments.PINS.read_text().splitlines())
 EXTRAS = PROJECT["optional-dependencies"]
+INSTALLED = ("data", "experiments", "explorers", "pruning", "all")
 NEEDED = requirements(
     [
         *PROJECT["dependencies"],
-        *(line for name in ("data", "experiments", "explorers", "all") for line in EXTRAS[name]),
+        *(line for name in INSTALLED for line in EXTRAS[name]),
     ]
 )
 del NEEDED["convsim"]  # the extras name each other
-ADDED = {"orthogonium"}
-"""What the Colab cell installs beside convsim: small, pure Python, and it needs what is there."""
+ADDED = {"orthogonium", "torch-pruning"}
+"""What the Colab cell installs beside convsim: small, pure Python, needing what is there."""
 
 
 def with_all_they_need(names: set[str]) -> set[str]:
