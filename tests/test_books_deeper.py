@@ -149,6 +149,8 @@ def test_momentum_turns_the_lead_in_training_around() -> None:
 def test_under_adam_algorithm_1_has_no_lead() -> None:
     (test,), (training,) = lead("Adam", "init", "baseline")
     assert abs(test) < 0.5 and round(training) == -1
+    (test,), (training,) = lead("Adam", "scale", "baseline")
+    assert 0.5 < test < 1 and round(training) == -1
 
 
 def test_the_two_short_starts_part_in_both_directions() -> None:
@@ -156,6 +158,8 @@ def test_the_two_short_starts_part_in_both_directions() -> None:
     assert test == pytest.approx(1.5, abs=0.1) and training == pytest.approx(2.6, abs=0.1)
     (test,), (training,) = lead("SGDP", "init", "scale")
     assert test == pytest.approx(-1.6, abs=0.1) and training == pytest.approx(-1.2, abs=0.1)
+    (test,), (training,) = lead("Adam", "init", "scale")
+    assert abs(test) < 1 and abs(training) < 1
 
 
 def test_where_kernels_end_most_dissimilar_algorithm_1_does_not_lead() -> None:
@@ -165,7 +169,8 @@ def test_where_kernels_end_most_dissimilar_algorithm_1_does_not_lead() -> None:
 
     for start in ("init", "scale"):
         projected = normalized("SGDP", start)
-        others = zip(normalized("momentum", start)[:3], projected[:3], strict=True)
-        assert all(low < other for other, low in others)
+        for name in ("momentum", "Adam"):
+            others = zip(normalized(name, start)[:3], projected[:3], strict=True)
+            assert all(low < other for other, low in others)
         default = zip(normalized("SGDP", "baseline"), projected, strict=True)
         assert all(low < other for other, low in default)

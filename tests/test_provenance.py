@@ -43,6 +43,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_training_that_went_on_later_counts_all_its_epochs(tmp_path: Path) -> None:
+    metrics = {"epochs": {"seconds": [400.0, 500.0]}}
+    save(tmp_path, "table5", TrainingSettings("baseline"), metrics, seconds=60.0)
+    assert provenance.overview_table(tmp_path).rows[0][-1] == "15.0"
+    save(tmp_path, "table5", TrainingSettings("baseline"), metrics, seconds=960.0)
+    assert provenance.overview_table(tmp_path).rows[0][-1] == "16.0", "it was not stopped"
+
+
 def test_experiments_are_counted_and_their_minutes_added(folder: Path) -> None:
     table = provenance.overview_table(folder)
     assert table.columns == tuple(

@@ -76,7 +76,7 @@ def overview_table(folder: Path = RESULTS) -> Table:
                 EXPERIMENTS[name],
                 str(len(records)),
                 ", ".join(sorted(seeds)),
-                f"{sum(record.seconds for record in records) / 60:,.1f}",
+                f"{sum(map(_seconds, records)) / 60:,.1f}",
             )
         )
     return Table(
@@ -126,11 +126,22 @@ def _describe(record: Record[Any]) -> dict[str, str]:
         "data": record.data,
         "hardware": record.hardware,
         "started": record.started[:16].replace("T", " "),
-        "seconds": f"{record.seconds:,.0f}" if record.seconds >= 10 else f"{record.seconds:.2f}",
+        "seconds": f"{seconds:,.0f}" if (seconds := _seconds(record)) >= 10 else f"{seconds:.2f}",
         "versions": versions,
         "commit": _short(record.commit) if record.commit else "outside git",
         "command": record.command,
     }
+
+
+def _seconds(record: Record[Any]) -> float:
+    """How long a run took, at least.
+
+    The clock of a training that was stopped and resumed is that of its last part; its epochs have
+    their own.
+    """
+    epochs = record.metrics.get("epochs", {})
+    steps = epochs.get("seconds", ()) if isinstance(epochs, dict) else ()
+    return max(record.seconds, sum(steps))
 
 
 def _gather(described: Sequence[dict[str, str]]) -> None:
