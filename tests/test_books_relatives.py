@@ -10,7 +10,7 @@ import pytest
 
 from convsim.evidence import penalised, penalty_tables
 from convsim.evidence.statistics import best_test, interval, last_training, paired_differences
-from convsim.evidence.training_tables import runs_of
+from convsim.evidence.sweeps import runs_of
 from convsim.experiments.choices import WEIGHTS
 from convsim.experiments.conditions import PENALISED
 from convsim.experiments.penalties import NAMES, NONE

@@ -2,37 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from convsim.evidence import training_tables
-from convsim.evidence.statistics import last_training, paired_differences
+from convsim.evidence import input_tables, sweeps
+from convsim.evidence.penalised import penalised_records
+from convsim.evidence.statistics import (
+    best_test,
+    last_test,
+    last_training,
+    paired_differences,
+    seeds_needed,
+)
 from convsim.experiments.cifar10 import TrainingSettings, initialise, settings_of
+from convsim.experiments.conditions import PENALISED
 from convsim.experiments.networks import KEPT, load_network
+from convsim.experiments.plan import AT_DEFAULT, POWER
 from convsim.experiments.record import stored
 from convsim.layers import convolutional_layers
 from tests.made_up import LAYERS
 
+CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+
 
 def test_settings_of_the_records_can_be_read_again() -> None:
-    for record in training_tables.sweep_records():
+    for record in sweeps.sweep_records():
         assert stored(settings_of(record)) == record.settings
 
 
 def test_the_books_records_say_what_the_chapters_on_trainings_say() -> None:
-    records = training_tables.sweep_records()
+    records = sweeps.sweep_records()
 
     def gain(first: str, second: str) -> float:
         """Points of training accuracy after the last epoch, mean over seeds."""
-        runs, controls = (training_tables.runs_of(records, name) for name in (first, second))
+        runs, controls = (sweeps.runs_of(records, name) for name in (first, second))
         return float(np.mean(paired_differences(runs, controls, last_training)))
 
     def deep(condition: str, key: str, epoch: int | None = None) -> float:
         """Mean of layers 2 to 4 over seeds."""
-        runs = training_tables.runs_of(records, condition)
+        runs = sweeps.runs_of(records, condition)
         of_layers = [
             run.metrics["epochs"][key] if epoch is not None else run.metrics[key] for run in runs
         ]
@@ -45,8 +57,8 @@ def test_the_books_records_say_what_the_chapters_on_trainings_say() -> None:
     assert 0 < gain("scale-free", "baseline") < gain("scale", "baseline") / 4
     assert gain("both", "scale") < gain("scale-free", "baseline")
     early = paired_differences(
-        training_tables.runs_of(records, "scale-free"),
-        training_tables.runs_of(records, "baseline"),
+        sweeps.runs_of(records, "scale-free"),
+        sweeps.runs_of(records, "baseline"),
         lambda run: run.metrics["epochs"]["train_accuracy"][2],
     )
     assert np.mean(early) > gain("scale-free", "baseline")
@@ -63,11 +75,82 @@ def test_the_books_records_say_what_the_chapters_on_trainings_say() -> None:
         assert _rate(records, condition) > 50 * _rate(records, "baseline")
 
 
+def longest(condition: str) -> list[Any]:
+    """The trainings of a hundred epochs, in which the paper's gain came out again."""
+    records, *_ = sweeps.book_sweeps()
+    runs = sweeps.runs_of(records, condition)
+    assert len(runs) == 2 and {run.settings["epochs"] for run in runs} == {100}
+    return runs
+
+
+def test_the_gain_of_algorithm_1_came_out_again_and_shrinking_has_it() -> None:
+    def points(first: str, second: str, measure: Any = best_test) -> list[float]:
+        return paired_differences(longest(first), longest(second), measure)
+
+    assert points("init", "baseline") == pytest.approx([5.0, 3.2], abs=0.05)
+    assert np.mean(points("init", "baseline")) == pytest.approx(4.1, abs=0.05)
+    assert np.mean(points("init", "baseline", last_test)) == pytest.approx(5.3, abs=0.05)
+    assert points("scale", "baseline") == pytest.approx([4.2, 3.9], abs=0.05)
+    assert np.mean(points("scale", "baseline")) == pytest.approx(4.0, abs=0.05)
+    assert points("init", "scale") == pytest.approx([0.8, -0.7], abs=0.05)
+    assert seeds_needed(points("init", "scale"), 1) == 8
+    for condition in ("baseline", "init", "scale"):
+        assert min(last_training(run) for run in longest(condition)) > 99.6
+
+
+def test_the_default_jumps_and_is_flattered_most() -> None:
+    def scatter(condition: str) -> list[float]:
+        runs = longest(condition)
+        return [float(np.std(r.metrics["epochs"]["test_accuracy"][-10:], ddof=1)) for r in runs]
+
+    assert [round(value) for value in scatter("baseline")] == [4, 1]
+    assert scatter("init") == pytest.approx([1 / 3, 1 / 3], abs=0.04)
+    flattered = {
+        name: float(np.mean([best_test(run) - last_test(run) for run in longest(name)]))
+        for name in ("baseline", "init", "scale")
+    }
+    assert max(flattered, key=lambda name: flattered[name]) == "baseline"
+    assert flattered["baseline"] - flattered["init"] == pytest.approx(1, abs=0.2)
+
+
+def test_the_loss_climbs_back_as_the_rate_brakes() -> None:
+    def course(condition: str, key: str) -> np.ndarray:
+        of_runs = [list(run.metrics["epochs"][key].values()) for run in longest(condition)]
+        return np.array(of_runs)  # seeds, layers, epochs
+
+    similarity = {name: course(name, "similarity").sum(1) for name in ("baseline", "init")}
+    below = similarity["baseline"][:, 0] / similarity["init"][:, 0]
+    assert (below > 1000).all() and (below < 2000).all()
+    climbed = similarity["init"][:, -1] / similarity["init"][:, 0]
+    assert climbed == pytest.approx([100, 100], rel=0.15)
+    conditions = ("baseline", "init", "scale")
+    rates = {c: (course(c, "norm")[:, 1:] ** -2).mean((0, 1)) for c in conditions}
+    for condition in ("init", "scale"):
+        ratio = rates[condition] / rates["baseline"]
+        assert ratio[0] > 50 and round(ratio[9]) == 16 and round(ratio[99]) == 4
+
+
+def test_similarity_at_held_norms_shows_nothing_in_one_test() -> None:
+    records = sweeps.sweep_records()
+    runs, others = (sweeps.runs_of(records, name) for name in ("scale-free", "baseline"))
+    (best,), (last,) = (paired_differences(runs, others, of) for of in (best_test, last_test))
+    assert best < 0 < last
+
+
+def test_networks_that_started_small_end_with_more_similar_maps() -> None:
+    def after(condition: str) -> float:
+        return float(
+            np.mean([[*r.metrics["cosine_after"].values()][1:] for r in longest(condition)])
+        )
+
+    assert min(after("init"), after("scale")) > 1.5 * after("baseline")
+
+
 def test_small_kernels_turn_and_large_ones_do_not() -> None:
-    records = training_tables.sweep_records()
+    records = sweeps.sweep_records()
     kept = {}
     for condition in KEPT:
-        run = training_tables.runs_of(records, condition)[0]
+        run = sweeps.runs_of(records, condition)[0]
         start, _ = initialise(TrainingSettings(**run.settings), "cpu")
         before, after = (
             torch.cat([layer.weight.flatten() for _, layer in convolutional_layers(model)[1:]])
@@ -80,5 +163,31 @@ def test_small_kernels_turn_and_large_ones_do_not() -> None:
 
 def _rate(records: list[Any], condition: str) -> float:
     """Effective learning rate of layer 3 after the first epoch, up to the learning rate."""
-    runs = training_tables.runs_of(records, condition)
+    runs = sweeps.runs_of(records, condition)
     return float(np.mean([1 / run.metrics["epochs"]["norm"][LAYERS[2]][0] ** 2 for run in runs]))
+
+
+def test_the_front_page_says_what_came_out() -> None:
+    """Two sentences, with n; the means are those of the records."""
+    front = (CHAPTERS / "introduction.md").read_text()
+    readme = (CHAPTERS.parent / "README.md").read_text()
+    sweep, *_ = sweeps.book_sweeps()
+
+    def mean(records: list[Any], first: str, second: str) -> float:
+        runs, others = (sweeps.runs_of(records, name) for name in (first, second))
+        differences = paired_differences(runs, others, best_test)
+        assert len(differences) == 2
+        return float(np.mean(differences))
+
+    gain, shrunk = (f"{mean(sweep, name, 'baseline'):+.1f}" for name in ("init", "scale"))
+    assert f"({gain}, n = 2, 100 epochs; the paper has +4.5)" in front
+    assert f"merely shrunk to the same length ({shrunk})" in front
+    assert f"({gain} points, n = 2)" in readme and f"gains as much ({shrunk})" in readme
+    short = input_tables.input_records()
+    changed = {name: mean(short, name, "baseline") for name in (*AT_DEFAULT, *POWER)}
+    del changed["extra-layer"]  # it makes nothing less alike
+    penalised = penalised_records()
+    changed |= {name: mean(penalised, name, "baseline") for name in PENALISED}
+    low, high = min(changed.values()), max(changed.values())
+    assert f"by {low:+.1f} to {high:+.1f} points (n = 2, 20 epochs)".replace("-", "−") in front
+    assert f"where shrinking moved it by {mean(short, 'scale', 'baseline'):+.1f}." in front

@@ -24,6 +24,7 @@ from convsim.evidence.statistics import (
     less_group_means,
     mean_std,
     paired_differences,
+    seeds_needed,
     spearman,
     spread,
 )
@@ -56,6 +57,25 @@ def test_equal_values_have_an_interval_of_no_width_and_no_warning(value: float) 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert interval((value,) * 3) == pytest.approx((value, value), abs=1e-12)
+
+
+@pytest.mark.parametrize("half_width", [0.3, 1.0, 2.5, 40.0])
+def test_the_seeds_needed_are_the_fewest_that_reach(half_width: float) -> None:
+    values = [1.0, 4.0, 2.0, -3.0]
+    n = seeds_needed(values, half_width)
+
+    def reach(n: int) -> float:
+        return float(stats.t(n - 1).interval(0.95)[1] * np.std(values, ddof=1) / n**0.5)
+
+    assert reach(n) <= half_width
+    assert n == 2 or reach(n - 1) > half_width
+    assert seeds_needed([0.5, 0.5], half_width) == 2
+
+
+@pytest.mark.parametrize(("values", "half_width"), [([1.0], 1.0), ([1.0, 2.0], 0.0)])
+def test_seeds_need_a_spread_and_a_width(values: list[float], half_width: float) -> None:
+    with pytest.raises(ValueError, match="expected two values or more, and a width above 0"):
+        seeds_needed(values, half_width)
 
 
 def test_intervals_in_words() -> None:

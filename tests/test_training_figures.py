@@ -138,9 +138,11 @@ def test_two_seeds_have_a_band(tmp_path: Path) -> None:
 
 def test_where_the_lines_end_is_said(folder: Path) -> None:
     alt = training_figures.epochs_figure("test_accuracy", "loss", folder=folder).layout.meta["alt"]
-    assert alt.startswith("Lines over the epochs, one a condition. At the end: CNN1 baseline test")
-    assert "CNN1 init test accuracy, %: 74.2; CNN1 regularise" in alt
-    assert alt.endswith("CNN1 scale training loss: 0.667.")
+    assert alt.startswith("Lines over the epochs, one a condition. At the end: CNN1 baseline, 3")
+    assert "CNN1 init, 3 epochs, test accuracy, %: 74.2; CNN1 regularise" in alt
+    assert alt.endswith("CNN1 scale, 3 epochs, training loss: 0.667.")
+    shown = training_figures.epochs_figure("loss", logarithmic=True, folder=folder)
+    assert shown.layout.xaxis.type == "log"
 
 
 def test_the_wide_network_has_panels_only_where_it_is_alone(folder: Path, tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
     assert point.error_x.array[0] == pytest.approx(half, rel=1e-4)
     assert point.error_x.visible is True and point.error_x.type == "data"
     assert point.mode == "markers" and point.showlegend is False
-    assert point.hovertemplate == "Algorithm 2<br>%{x:+.2f} points, n = 4<extra></extra>"
+    assert point.hovertemplate == "Algorithm 2<br>%{x:+.2f} points, n = 4, 3 epochs<extra></extra>"
     single = points["scale − baseline"]
     assert single.error_x.visible is False and list(single.error_x.array) == [0.0]
     assert single.marker.color == COLORS[0] and points["init − scale"].marker.color == COLORS[1]
@@ -194,7 +196,8 @@ def test_contrasts_are_drawn_with_their_intervals(folder: Path) -> None:
     assert figure.layout.height == 110 + 3 * 42
     assert figure.layout.meta["alt"] == (
         "Differences of best test accuracy between conditions, in points: "
-        f"scale − baseline +4.80; init − scale +0.20; regularise − baseline +2.00 ± {half:.2f}."
+        "scale − baseline +4.80, 3 epochs; init − scale +0.20, 3 epochs; "
+        f"regularise − baseline +2.00 ± {half:.2f}, 3 epochs."
     )
 
 

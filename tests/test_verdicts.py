@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from convsim.evidence.statistics import best_test
-from convsim.evidence.training_tables import sweep_records
+from convsim.evidence.sweeps import sweep_records
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,

@@ -12,7 +12,8 @@ from convsim.evidence.statistics import (
     last_training,
     paired_differences,
 )
-from convsim.evidence.training_tables import Training, named, not_recorded, provenance, runs_of
+from convsim.evidence.sweeps import Training, named, runs_of
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.record import RESULTS
 from convsim.table import Table
 

@@ -11,14 +11,8 @@ import plotly.graph_objects as go
 import torch
 
 from convsim.evidence.statistics import NOT_RECORDED, distinct
-from convsim.evidence.training_tables import (
-    Training,
-    named,
-    network,
-    provenance,
-    runs_of,
-    sweep_of_width,
-)
+from convsim.evidence.sweeps import Training, named, network, runs_of, sweep_of_width
+from convsim.evidence.training_tables import provenance
 from convsim.experiments.conditions import KERNELS
 from convsim.experiments.record import RESULTS, Record, matching_records, read_records
 from convsim.figures import COLORS, SYMBOLS, finish, rounded

@@ -12,8 +12,9 @@ from plotly.subplots import make_subplots
 
 from convsim.evidence.deeper_tables import PAIRS, by_condition, missing_error, trainings
 from convsim.evidence.statistics import best_test, interval_in_words, paired_differences
+from convsim.evidence.sweeps import PAPERS, Training
 from convsim.evidence.training_figures import STYLES
-from convsim.evidence.training_tables import PAPERS, Training, not_recorded, provenance
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.forgetting import STARTS
 from convsim.experiments.plan import SHORT_EPOCHS
 from convsim.experiments.record import RESULTS

@@ -19,7 +19,7 @@ from convsim.evidence.statistics import (
     last_training,
     paired_differences,
 )
-from convsim.evidence.training_tables import PAPERS, Training
+from convsim.evidence.sweeps import PAPERS, Training
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,

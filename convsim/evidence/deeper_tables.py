@@ -16,13 +16,8 @@ from convsim.evidence.statistics import (
     mean_std,
     paired_differences,
 )
-from convsim.evidence.training_tables import (
-    PAPERS,
-    Training,
-    data_rank,
-    not_recorded,
-    provenance,
-)
+from convsim.evidence.sweeps import PAPERS, Training, data_rank
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.cifar10 import settings_of
 from convsim.experiments.forgetting import OTHERS, STARTS
 from convsim.experiments.plan import HELD, RATES, SHORT_EPOCHS, UNIT

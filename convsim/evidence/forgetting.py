@@ -10,7 +10,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from convsim.evidence.statistics import distinct
-from convsim.evidence.training_tables import data_rank, not_recorded
+from convsim.evidence.sweeps import data_rank
+from convsim.evidence.training_tables import not_recorded
 from convsim.experiments.forgetting import FORGETTING, LEARNING_RATES, OTHERS, STARTS
 from convsim.experiments.record import RESULTS, Record, read_records
 from convsim.figures import COLORS, finish, rounded

@@ -8,17 +8,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from convsim.evidence.contrast_tables import differences_table
 from convsim.evidence.statistics import UNDEFINED, distinct
-from convsim.evidence.training_tables import (
-    PAPERS,
-    Training,
-    data_rank,
-    differences_table,
-    named,
-    not_recorded,
-    provenance,
-    runs_of,
-)
+from convsim.evidence.sweeps import PAPERS, Training, data_rank, named, runs_of
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.activations import LayerState
 from convsim.experiments.cifar10 import TrainingSettings, settings_of
 from convsim.experiments.conditions import INPUT, SHRUNK

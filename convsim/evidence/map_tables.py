@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convsim.evidence.statistics import UNDEFINED
-from convsim.evidence.training_tables import PAPERS, data_rank, network, on_other_data
+from convsim.evidence.sweeps import PAPERS, data_rank, network, on_other_data
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.maps import LayerMaps, MapMetrics, MapSettings
 from convsim.experiments.record import RESULTS, Record, read_records, restored

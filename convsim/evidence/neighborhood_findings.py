@@ -21,7 +21,7 @@ from convsim.evidence.statistics import (
     less_group_means,
     spearman,
 )
-from convsim.evidence.training_tables import on_other_data
+from convsim.evidence.sweeps import on_other_data
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,

@@ -23,8 +23,8 @@ from convsim.evidence.overlap_records import (
     target_of,
 )
 from convsim.evidence.overlap_tables import generalization
+from convsim.evidence.sweeps import on_other_data
 from convsim.evidence.training_figures import STYLES
-from convsim.evidence.training_tables import on_other_data
 from convsim.experiments.activations import SIDES
 from convsim.experiments.record import RESULTS
 from convsim.figures import COLORS, finish, rounded

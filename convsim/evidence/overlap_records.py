@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from convsim.evidence.training_tables import PAPERS, data_rank
+from convsim.evidence.sweeps import PAPERS, data_rank
 from convsim.experiments.activations import SIDES
 from convsim.experiments.conditions import CONDITIONS
 from convsim.experiments.overlap import (

@@ -25,7 +25,7 @@ from convsim.evidence.statistics import (
     mean_std,
     spearman,
 )
-from convsim.evidence.training_tables import model_of, network, on_other_data
+from convsim.evidence.sweeps import model_of, network, on_other_data
 from convsim.experiments.activations import SIDES
 from convsim.experiments.record import RESULTS
 from convsim.table import Table

@@ -18,14 +18,8 @@ from convsim.evidence.statistics import (
     last_training,
     paired_differences,
 )
-from convsim.evidence.training_tables import (
-    Training,
-    data_rank,
-    named,
-    not_recorded,
-    provenance,
-    runs_of,
-)
+from convsim.evidence.sweeps import Training, data_rank, named, runs_of
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.choices import WEIGHTS
 from convsim.experiments.conditions import PENALISED
 from convsim.experiments.record import RESULTS, Record, read_records

@@ -9,7 +9,8 @@ from typing import Any
 
 from convsim.evidence.input_tables import layer_reading
 from convsim.evidence.statistics import UNDEFINED, distinct, spread
-from convsim.evidence.training_tables import data_rank, not_recorded
+from convsim.evidence.sweeps import data_rank
+from convsim.evidence.training_tables import not_recorded
 from convsim.experiments.episodes import Summary
 from convsim.experiments.penalties import DECOV, NAMES, NONE, PenalizedLayer
 from convsim.experiments.penalty_pairs import ROWS, TAPS, PenaltyPairMetrics

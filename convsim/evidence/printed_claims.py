@@ -20,7 +20,7 @@ from convsim.evidence.statistics import (
     interval_in_words,
     paired_differences,
 )
-from convsim.evidence.training_tables import Training, data_rank, is_usual, network
+from convsim.evidence.sweeps import Training, data_rank, is_usual, network
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convsim.evidence.neighborhood_findings import neighborhood_findings
 from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
-from convsim.evidence.training_tables import network
+from convsim.evidence.sweeps import network
 from convsim.evidence.verdicts import SIGNS
 from convsim.experiments.record import RESULTS
 from convsim.table import Table

@@ -21,7 +21,7 @@ from convsim.evidence.printed_claims import (
     theory_findings,
 )
 from convsim.evidence.statistics import best_test
-from convsim.evidence.training_tables import PAPERS, Training, data_rank, model_of, network
+from convsim.evidence.sweeps import PAPERS, Training, data_rank, model_of, network
 from convsim.evidence.verdicts import (
     AGREE,
     DIFFER,

@@ -14,7 +14,8 @@ from convsim.evidence.deeper_tables import missing_error, trainings
 from convsim.evidence.input_tables import layer_reading, reading_of
 from convsim.evidence.starts_rules import DIVERSE, factorial_trainings
 from convsim.evidence.statistics import distinct, mean_std, spearman
-from convsim.evidence.training_tables import PAPERS, data_rank, not_recorded, provenance
+from convsim.evidence.sweeps import PAPERS, data_rank
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.beginnings import AT_DEFAULT_NORMS, BEGINNINGS
 from convsim.experiments.plan import FACTORIAL_EPOCHS
 from convsim.experiments.record import RESULTS, Record, read_records

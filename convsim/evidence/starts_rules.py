@@ -9,7 +9,7 @@ from statistics import fmean
 
 from convsim.evidence.deeper_tables import by_condition, trainings
 from convsim.evidence.statistics import best_test, interval, last_training, paired_differences
-from convsim.evidence.training_tables import PAPERS, Training
+from convsim.evidence.sweeps import PAPERS, Training
 from convsim.evidence.verdicts import MARGIN
 from convsim.experiments.conditions import OWN_RATE
 from convsim.experiments.plan import FACTORIAL_EPOCHS, SHORT_EPOCHS

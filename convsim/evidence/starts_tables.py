@@ -21,7 +21,8 @@ from convsim.evidence.statistics import (
     mean_std,
     paired_differences,
 )
-from convsim.evidence.training_tables import PAPERS, Training, not_recorded, provenance
+from convsim.evidence.sweeps import PAPERS, Training
+from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.conditions import OWN_RATE
 from convsim.experiments.plan import FACTORIAL_EPOCHS, FEW, FEW_EPOCHS, SHORT_EPOCHS
 from convsim.experiments.record import RESULTS

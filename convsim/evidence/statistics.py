@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,39 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     return float(found.low), float(found.high)
 
 
+def seeds_needed(values: Sequence[float], half_width: float) -> int:
+    """How many values it takes until Student's 95 % interval reaches no further than half_width.
+
+    If they scatter as these do.
+
+    Args:
+        values: two or more.
+        half_width: in the unit of the values, above 0.
+
+    Raises:
+        ValueError: for fewer than two values, or if ``half_width`` is not above 0.
+
+    Example:
+        >>> seeds_needed([1.0, 2.0, 3.0], half_width=1.0)
+        7
+    """
+    if len(values) < 2 or not half_width > 0:
+        raise ValueError(
+            f"got {len(values)} values and half_width={half_width}; expected two values or more, "
+            "and a width above 0"
+        )
+    deviation = stdev(values)
+
+    def reach(n: int) -> float:
+        return float(stats.t.ppf(0.975, n - 1)) * deviation / math.sqrt(n)
+
+    # It falls with n. Student's factor is never below 1.959, that of the normal distribution.
+    n = max(2, math.floor((1.959 * deviation / half_width) ** 2))
+    while reach(n) > half_width:
+        n += 1
+    return n
+
+
 def interval_in_words(values: Sequence[float]) -> str:
     """Mean and interval, or why there is none."""
     if not values:
@@ -67,6 +101,11 @@ def paired_differences(
 def best_test(record: Record[TrainingMetrics]) -> float:
     """Highest test accuracy over the epochs, in per cent."""
     return record.metrics["top_test_accuracy"]
+
+
+def last_test(record: Record[TrainingMetrics]) -> float:
+    """Test accuracy after the last epoch, in per cent."""
+    return record.metrics["last_test_accuracy"]
 
 
 def last_training(record: Record[TrainingMetrics]) -> float:

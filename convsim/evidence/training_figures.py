@@ -13,14 +13,15 @@ from PIL import ImageColor
 from plotly.subplots import make_subplots
 
 from convsim.evidence.statistics import best_test, interval, paired_differences
-from convsim.evidence.training_tables import (
+from convsim.evidence.sweeps import (
     Training,
+    book_sweeps,
+    first_with,
     model_of,
     network,
+    of_width,
     on_other_data,
-    runs_of,
-    sweep_of_width,
-    sweep_records,
+    pairs_of,
 )
 from convsim.experiments.conditions import CONDITIONS, KERNELS
 from convsim.experiments.contrasts import CONTRASTS
@@ -43,18 +44,22 @@ _LOGARITHMIC = {"similarity", "norm", "rate"}
 
 
 def epochs_figure(
-    *quantities: str, shown: Sequence[str] = PAPER, folder: Path = RESULTS
+    *quantities: str,
+    shown: Sequence[str] = PAPER,
+    logarithmic: bool = False,
+    folder: Path = RESULTS,
 ) -> go.Figure:
     """What happened from epoch to epoch, a panel for each network and quantity.
 
     Args:
         quantities: keys of ``QUANTITIES``; ``normalized`` and ``rate`` are means of layers 2 to 4.
         shown: conditions drawn at first; the legend switches the others on.
+        logarithmic: draw early epochs as wide as late ones.
         folder: where the records lie.
 
     Returns:
-        A figure with a line for each condition, the mean over seeds, and a band of one standard
-        deviation to both sides where there are several.
+        A figure with a line for each condition, the mean over seeds in its longest sweep, and a
+        band of one standard deviation to both sides where there are several.
 
     Raises:
         ValueError: for an unknown quantity, or if nothing is recorded.
@@ -65,9 +70,9 @@ def epochs_figure(
             f"quantities are {', '.join(quantities) or 'none'}; expected some of "
             f"{', '.join(QUANTITIES)}"
         )
-    records = sweep_records(folder)
-    widths = sorted({record.settings["width"] for record in records})
-    names = {width: network(width, model_of(records[0])) for width in widths}
+    sweeps = book_sweeps(folder)
+    widths = sorted({run.settings["width"] for records in sweeps for run in records})
+    names = {width: network(width, model_of(sweeps[0][0])) for width in widths}
     # The wide network has one condition only: it joins the panels of the others.
     panels = [(w, q) for w in widths if w != 512 or widths == [512] for q in quantities]
     figure = make_subplots(
@@ -80,7 +85,7 @@ def epochs_figure(
     said = []
     for row, (width, quantity) in enumerate(panels, start=1):
         for condition in KERNELS:
-            runs = runs_of(records, condition, width)
+            runs = first_with(sweeps, condition, width)
             if not runs:
                 continue
             options = {
@@ -92,14 +97,19 @@ def epochs_figure(
             histories = [_history(run, quantity) for run in runs]
             last = _draw(figure, condition, histories, condition not in named, options)
             named.add(condition)
-            said.append(f"{names[width]} {condition} {QUANTITIES[quantity]}: {last:.3g}")
+            epochs = runs[0].settings["epochs"]
+            said.append(
+                f"{names[width]} {condition}, {epochs} epochs, {QUANTITIES[quantity]}: {last:.3g}"
+            )
         if quantity in _LOGARITHMIC:
             figure.update_yaxes(type="log", exponentformat="power", row=row)
     figure.update_xaxes(title_text="epoch", row=len(panels))
+    if logarithmic:
+        figure.update_xaxes(type="log", dtick="D2")
     return finish(
         figure,
         height=110 + 230 * len(panels),
-        alt=f"Lines over the epochs{on_other_data(records)}, one a condition. At the end: "
+        alt=f"Lines over the epochs{on_other_data(sweeps[0])}, one a condition. At the end: "
         + "; ".join(said)
         + ".",
     )
@@ -144,27 +154,35 @@ def contrast_figure(width: int = 64, *, folder: Path = RESULTS) -> go.Figure:
     Raises:
         ValueError: if no training of this width is recorded.
     """
-    records = sweep_of_width(width, folder)
+    sweeps = of_width(width, book_sweeps(folder), folder)
+    longest = max(run.settings["epochs"] for run in sweeps[0])
     figure = go.Figure()
     said = []
     for (first, second), question in reversed(CONTRASTS.items()):
-        runs, others = (runs_of(records, condition, width) for condition in (first, second))
+        runs, others = pairs_of(sweeps, (first, second), width)
         differences = paired_differences(runs, others, best_test)
         if not differences:
             continue
         mean, bounds = fmean(differences), interval(differences)
+        epochs = runs[0].settings["epochs"]
         label = f"{first} − {second}"
         half = 0.0 if bounds is None else bounds[1] - mean
-        said.append(f"{label} {mean:+.2f}" + (f" ± {half:.2f}" if bounds else ""))
+        spread = f" ± {half:.2f}" if bounds else ""
+        said.append(f"{label} {mean:+.2f}{spread}, {epochs} epochs")
         figure.add_scatter(
             x=rounded([mean]),
             y=[label],
             error_x={"type": "data", "array": rounded([half]), "visible": bounds is not None},
             mode="markers",
-            marker={"size": 11, "color": COLORS[0 if second == "baseline" else 1]},
+            marker={
+                "size": 11,
+                "color": COLORS[0 if second == "baseline" else 1],
+                # Hollow where trainings were shorter.
+                "symbol": "circle" if epochs == longest else "circle-open",
+            },
             showlegend=False,
-            hovertemplate=f"{question}<br>%{{x:+.2f}} points, n = {len(differences)}"
-            "<extra></extra>",
+            hovertemplate=f"{question}<br>%{{x:+.2f}} points, n = {len(differences)}, "
+            f"{epochs} epochs<extra></extra>",
         )
     figure.add_vline(x=0, line={"color": "gray", "dash": "dash"})
     figure.update_xaxes(title_text="points of test accuracy, best epoch")
@@ -172,7 +190,7 @@ def contrast_figure(width: int = 64, *, folder: Path = RESULTS) -> go.Figure:
     return finish(
         figure,
         height=110 + 42 * len(said),
-        alt=f"Differences of best test accuracy between conditions{on_other_data(records)}, in "
+        alt=f"Differences of best test accuracy between conditions{on_other_data(sweeps[0])}, in "
         "points: " + "; ".join(reversed(said)) + ".",
     )
 

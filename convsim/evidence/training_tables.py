@@ -1,165 +1,81 @@
-"""Records of trained networks in, tables out: Table 5, its costs and its controls."""
+"""Records of trained networks in, tables out: Table 5 and its controls."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from convsim.evidence.statistics import (
     NOT_RECORDED,
     UNDEFINED,
     best_test,
     distinct,
-    interval_in_words,
+    last_test,
     last_training,
     mean_std,
-    paired_differences,
 )
+from convsim.evidence.sweeps import (
+    PAPERS,
+    Training,
+    book_sweeps,
+    model_of,
+    named,
+    network,
+    of_width,
+    on_other_data,
+    runs_of,
+)
+from convsim.evidence.verdicts import EPOCHS
 from convsim.experiments import paper
-from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, settings_of
+from convsim.experiments.cifar10 import settings_of
 from convsim.experiments.conditions import KERNELS
-from convsim.experiments.contrasts import CONTRASTS
-from convsim.experiments.record import RESULTS, Record, read_records
+from convsim.experiments.record import RESULTS
 from convsim.table import Table
-
-Training = Record[TrainingMetrics]
-NETWORKS = {64: "CNN1", 128: "CNN2", 512: "width 512"}
-PAPERS = "ShallowCNN"
-"""The model of the paper, whose widths have these names."""
-
-
-def sweep_records(folder: Path = RESULTS) -> list[Training]:
-    """The records of one sweep, the one that says most.
-
-    The runs of a sweep have all settings in common but condition, width and seed. One of the
-    paper's networks and optimiser is preferred to others, one with the paper's three conditions to
-    one without, CIFAR-10 to a copy of it and a copy to other data, then more epochs to fewer, then
-    the newer loop.
-
-    Raises:
-        ValueError: if nothing is recorded.
-    """
-    sweeps: dict[TrainingSettings, list[Training]] = {}
-    for record in read_records("table5", folder):
-        shared = replace(settings_of(record), condition="baseline", width=64, seed=0)
-        sweeps.setdefault(shared, []).append(record)
-    if not sweeps:
-        raise ValueError(
-            f"no training is recorded in {folder}; expected records of table5: run `convsim run "
-            "table5`"
-        )
-    wanted = {"baseline", "init", "regularise"}
-
-    def merit(shared: TrainingSettings) -> tuple[bool, bool, int, int, int, int, int]:
-        have = {record.settings["condition"] for record in sweeps[shared]}
-        rank, found = data_rank(shared.data), len(sweeps[shared])
-        enough = len(wanted & have)
-        usual = shared.model == PAPERS, shared.ordinary
-        return *usual, enough, rank, shared.epochs, shared.loop, found
-
-    return sweeps[max(sweeps, key=merit)]
-
-
-def sweep_of_width(width: int, folder: Path = RESULTS) -> list[Training]:
-    """The records of :func:`sweep_records` with networks of one width.
-
-    Raises:
-        ValueError: if there are none.
-    """
-    records = sweep_records(folder)
-    found = [record for record in records if record.settings["width"] == width]
-    if not found:
-        widths = distinct([record.settings["width"] for record in records])
-        raise ValueError(
-            f"no training of width {width} is in the sweep in {folder}; expected {widths}: run "
-            f"`convsim run table5 --widths {width}`"
-        )
-    return found
-
-
-def data_rank(data: str) -> int:
-    """How much a result on these data says: CIFAR-10 above a copy of it, a copy above digits."""
-    return 2 if data == "CIFAR-10" else int(data.startswith("CIFAR-10 ("))
-
-
-def on_other_data(records: Iterable[Record[Any]]) -> str:
-    """``" on digits"`` and the like, if the records are not of CIFAR-10 or a copy of it."""
-    data = {record.settings.get("run", record.settings)["data"] for record in records}
-    other = [name for name in data if data_rank(name) == 0]
-    return f" on {distinct(other)}" if other else ""
-
-
-def model_of(record: Record[Any]) -> str:
-    """The model that was trained; older records do not say that it was the paper's."""
-    return str(record.settings.get("run", record.settings).get("model", PAPERS))
-
-
-def is_usual(record: Record[Any]) -> bool:
-    """Whether it is the paper's model and optimiser, on all images."""
-    return model_of(record) == PAPERS and not {"optimizer", "images"} & record.settings.keys()
-
-
-def network(width: int, model: str = PAPERS) -> str:
-    """The paper's name of a network, or its width; other models by their own names."""
-    if model != PAPERS:
-        return f"{model}, width {width}"
-    return NETWORKS.get(width, f"width {width}")
-
-
-def named(width: int, records: Sequence[Training]) -> str:
-    """The networks of a width in a sweep, such as ``"CNN1"`` or ``"CNN1 on digits"``."""
-    return network(width, model_of(records[0])) + on_other_data(records)
-
-
-def runs_of(records: Sequence[Training], condition: str, width: int = 64) -> list[Training]:
-    """The runs of one condition and width that did not diverge, by seed."""
-    found = [
-        record
-        for record in records
-        if record.settings["condition"] == condition
-        and record.settings["width"] == width
-        and "diverged" not in record.metrics
-    ]
-    return sorted(found, key=lambda record: record.settings["seed"])
 
 
 def accuracy_table(*, folder: Path = RESULTS) -> Table:
     """Table 5: highest test accuracy, paper beside ours; ours alone if model or data are others.
 
+    The longest sweep stands first, row for row with the paper; what only shorter ones have follows.
+
     Raises:
         ValueError: if nothing is recorded.
     """
-    records = sweep_records(folder)
-    model = model_of(records[0])
-    other = ("" if model == PAPERS else f" of {model}") + on_other_data(records)
+    sweeps = book_sweeps(folder)
+    model = model_of(sweeps[0][0])
+    other = ("" if model == PAPERS else f" of {model}") + on_other_data(sweeps[0])
     rows = []
-    for (width, condition), printed in paper.ACCURACY.items():
-        runs = runs_of(records, condition, width)
-        rows.append(
-            (
-                network(width, model),
-                condition,
-                "–" if other else f"{printed:.2f}",
-                mean_std([run.metrics["top_test_accuracy"] for run in runs]),
-                mean_std([run.metrics["last_test_accuracy"] for run in runs]),
-                str(len(runs)),
+    for records in sweeps:
+        for (width, condition), printed in paper.ACCURACY.items():
+            runs = runs_of(records, condition, width)
+            beside = records is sweeps[0]
+            if not runs and not beside:
+                continue
+            rows.append(
+                (
+                    network(width, model),
+                    condition,
+                    str(epochs_of(records)),
+                    f"{printed:.2f}" if beside and not other else "–",
+                    mean_std([best_test(run) for run in runs]),
+                    mean_std([last_test(run) for run in runs]),
+                    str(len(runs)),
+                )
             )
-        )
     return Table(
         columns=(
-            *(("", "network"), ("", "condition")),
+            *(("", "network"), ("", "condition"), ("", "epochs")),
             *(("best epoch, %", "paper"), ("best epoch, %", "ours")),
             *(("last epoch, %", "ours"), ("", "n")),
         ),
         rows=tuple(rows),
         caption=f"Test accuracy{other}: Table 5 of the paper is of {PAPERS} on CIFAR-10."
         if other
-        else "Test accuracy: Table 5 of the paper, 100 epochs, beside ours.",
-        source=f"Paper: Belmekki et al. (2024). Ours: {provenance(records)}",
+        else f"Test accuracy: Table 5 of the paper, {EPOCHS} epochs, beside ours.",
+        source=f"Paper: Belmekki et al. (2024). Ours: {provenance(_all(sweeps))}",
     )
 
 
@@ -168,6 +84,7 @@ def control_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
     measures = {
         ("accuracy, %", "training"): last_training,
         ("accuracy, %", "test, best"): best_test,
+        ("accuracy, %", "test, last"): last_test,
         ("weight norm", "epoch 1"): lambda run: _norm(run, 0),
         ("weight norm", "last epoch"): lambda run: _norm(run, -1),
     }
@@ -192,59 +109,20 @@ def _condition_table(
     width: int,
     folder: Path,
 ) -> Table:
-    records = sweep_of_width(width, folder)
-    runs = {condition: runs_of(records, condition, width) for condition in KERNELS}
+    sweeps = of_width(width, book_sweeps(folder), folder)
+    rows, known = [], set()
+    for records in sweeps:
+        for name in KERNELS:
+            if some := runs_of(records, name, width):
+                cells = (_over_seeds(some, each) for each in measures.values())
+                rows.append((name, str(epochs_of(records)), *cells, str(len(some))))
+                known.add(name)
+    records = _all(sweeps)
     return Table(
-        columns=(("", "condition"), *measures, ("", "n")),
-        rows=tuple(
-            (name, *(_over_seeds(some, each) for each in measures.values()), str(len(some)))
-            for name, some in runs.items()
-            if some
-        ),
-        caption=f"{named(width, records)} under every condition{said}.",
-        source=provenance(records) + not_recorded([name for name in runs if not runs[name]]),
-    )
-
-
-def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
-    """Differences of conditions in test accuracy, paired by seed, with 95 % intervals."""
-    records = sweep_of_width(width, folder)
-    return differences_table(records, CONTRASTS, named(width, records))
-
-
-def differences_table(
-    records: Sequence[Training], contrasts: Mapping[tuple[str, str], str], network: str
-) -> Table:
-    """Differences between conditions in accuracy, paired by seed, with 95 % intervals.
-
-    Args:
-        records: the trainings of one sweep and width.
-        contrasts: pairs of conditions, and what their difference is the effect of.
-        network: what was trained, in words.
-    """
-    width = records[0].settings["width"]
-    rows = []
-    missing = []
-    for (first, second), question in contrasts.items():
-        name = f"{first} − {second}"
-        runs, others = (runs_of(records, condition, width) for condition in (first, second))
-        differences = [
-            paired_differences(runs, others, measure) for measure in (best_test, last_training)
-        ]
-        if not differences[0]:
-            missing.append(name)
-            continue
-        cells = map(interval_in_words, differences)
-        rows.append((name, *cells, str(len(differences[0])), question))
-    return Table(
-        columns=(
-            ("", "difference"),
-            *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
-            *(("", "n"), ("", "what it is the effect of")),
-        ),
+        columns=(("", "condition"), ("", "epochs"), *measures, ("", "n")),
         rows=tuple(rows),
-        caption=f"Differences between conditions, {network}, paired by seed: mean [95 % interval].",
-        source=provenance(records) + not_recorded(missing),
+        caption=f"{named(width, records)} under every condition{said}.",
+        source=provenance(records) + not_recorded([name for name in KERNELS if name not in known]),
     )
 
 
@@ -274,6 +152,16 @@ def _over_seeds(runs: Sequence[Training], measure: Callable[[Training], float | 
     """Mean ± std of a measure over the runs that define it."""
     values = [value for run in runs if (value := measure(run)) is not None]
     return mean_std(values) if values else UNDEFINED
+
+
+def epochs_of(records: Sequence[Training]) -> int:
+    """How many epochs the runs of a sweep have."""
+    epochs: int = records[0].settings["epochs"]
+    return epochs
+
+
+def _all(sweeps: Iterable[Iterable[Training]]) -> list[Training]:
+    return [record for records in sweeps for record in records]
 
 
 def _norm(run: Training, epoch: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from convsim.evidence.statistics import interval, interval_in_words, paired_differences
-from convsim.evidence.training_tables import Training, data_rank, is_usual, runs_of
+from convsim.evidence.sweeps import Training, data_rank, is_usual, runs_of
 
 AGREE, DIFFER, MIXED, INCONCLUSIVE = "agree", "differ", "mixed", "inconclusive"
 OPEN, USED = "open", "used"
