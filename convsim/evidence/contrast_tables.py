@@ -55,7 +55,7 @@ def gains_table(*, folder: Path = RESULTS) -> Table:
         runs, others = pairs_of(sweeps, (condition, "baseline"), width)
         claimed = printed - paper.ACCURACY[width, "baseline"]
         name = f"{network(width, model_of(sweeps[0][0]))}: {condition} − baseline"
-        rows.append((name, f"{claimed:+.2f}", *_differences(runs, others)))
+        rows.append((name, f"{claimed:+.2f}", *difference_cells(runs, others)))
         used += runs + others
     return Table(
         columns=(
@@ -85,7 +85,7 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         name = f"{pair[0]} − {pair[1]}"
         runs, others = pairs_of(sweeps, pair, width)
         if runs:
-            rows.append((name, *_differences(runs, others), question))
+            rows.append((name, *difference_cells(runs, others), question))
             used += runs + others
         else:
             missing.append(name)
@@ -138,7 +138,7 @@ def differences_table(
     )
 
 
-def _differences(runs: Sequence[Training], others: Sequence[Training]) -> tuple[str, ...]:
+def difference_cells(runs: Sequence[Training], others: Sequence[Training]) -> tuple[str, ...]:
     """Differences in every accuracy, of how many epochs and pairs, and what the first says."""
     differences = [paired_differences(runs, others, measure) for measure in POINTS.values()]
     epochs = str(epochs_of(runs)) if runs else "–"

@@ -71,6 +71,11 @@ def annotations(book: PdfReader) -> Iterator[Any]:
             yield annotation.get_object()
 
 
+def test_the_evidence_in_four_pages_has_four(book: PdfReader) -> None:
+    starts = {item.title: book.get_destination_page_number(item) for item in chapters(book)}
+    assert starts["What we reproduced"] - starts["The evidence in four pages"] == 4
+
+
 def test_contents_name_every_section_and_the_page_where_it_is(texts: list[str]) -> None:
     start = next(n for n, text in enumerate(texts) if re.search(r"(?m)^Contents$", text))
     first = headings(NAMES[0], ["h1"])[0]
