@@ -7,7 +7,7 @@ import math
 import pytest
 
 from convsim.evidence import forgetting
-from convsim.evidence.deeper_tables import short_trainings
+from convsim.evidence.deeper_tables import by_condition, short_trainings, trainings
 from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
 from convsim.evidence.statistics import best_test, last_training, paired_differences
 from convsim.experiments.forgetting import LEARNING_RATES
@@ -174,3 +174,29 @@ def test_where_kernels_end_most_dissimilar_algorithm_1_does_not_lead() -> None:
             assert all(low < other for other, low in others)
         default = zip(normalized("SGDP", "baseline"), projected, strict=True)
         assert all(low < other for other, low in default)
+
+
+def test_a_beta_that_falls_leaves_longer_weights_and_calms_nothing() -> None:
+    found = trainings(model="ShallowCNN", width=64, epochs=20, optimizer="SGD")
+    runs = by_condition(found, ("baseline", "regularise", "regularise-falling"))
+    (falling,), (second,), (default, *_) = (
+        runs[name] for name in ("regularise-falling", "regularise", "baseline")
+    )
+    assert {run.settings["seed"] for run in (falling, second, default)} == {0}
+
+    def last(run: Record, key: str) -> list[float]:
+        return [values[-1] for values in run.metrics["epochs"][key].values()]
+
+    assert [round(norm, 1) for norm in last(falling, "norm")] == [3.7] * 4
+    assert sum(last(second, "norm")) / 4 == pytest.approx(3.0, abs=0.05)
+    assert sum(last(falling, "similarity")) > 2 * sum(last(second, "similarity"))
+    assert last_training(default) < last_training(falling) < last_training(second)
+    assert last_training(second) - last_training(default) == pytest.approx(0.8, abs=0.05)
+    assert best_test(falling) - best_test(default) == pytest.approx(1, abs=0.1)
+    assert best_test(falling) - best_test(second) == pytest.approx(1.5, abs=0.1)
+    for run in (falling, second, default):
+        course = run.metrics["epochs"]["train_accuracy"]
+        assert all(before < after for before, after in zip(course, course[1:], strict=False))
+        tests = run.metrics["epochs"]["test_accuracy"]
+        jumps = [abs(a - b) for a, b in zip(tests, tests[1:], strict=False)]
+        assert max(jumps) > 2
