@@ -240,7 +240,7 @@ def test_evaluation_is_the_share_of_right_answers(
     model = network()
     model(FEW.normalized(slice(None)))  # running statistics of batch normalisation
     model.train(training)
-    monkeypatch.setattr("convsim.training.loop.EVALUATED_AT_ONCE", 100)
+    monkeypatch.setattr("convsim.training.evaluation.EVALUATED_AT_ONCE", 100)
     before = weights(model)
     accuracy = evaluate(model, TEST)
     assert model.training is training

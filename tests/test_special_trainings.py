@@ -17,8 +17,8 @@ from convsim.experiments.cifar10 import TrainingSettings, measure
 from convsim.experiments.networks import KEPT, is_kept
 from convsim.experiments.record import record_path, restored, stored
 from convsim.experiments.sweep import TRAINING
-from convsim.models import plain_cnn
-from convsim.training import fit
+from convsim.models import ShallowCNN, plain_cnn
+from convsim.training import evaluate, fit
 from tests.small_sweeps import TEST, TRAIN, by_condition, digits_are, layer_weights, rows, run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -34,6 +34,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "learning rate 0.001": {"learning_rate": 0.001},
     "batches of 64": {"batch_size": 64},
     "200 steps": {"iterations": 200},
+    "5,000 held out": {"held_out": 5_000},
     "KaimingCNN, SGDP, learning rate 0.1, 500 images": {
         "images": 500,
         "learning_rate": 0.1,
@@ -200,3 +201,37 @@ def test_a_resnet_can_be_trained_and_measured() -> None:
     metrics, model = measure(settings, few, seen, progress=False)
     assert len(metrics["cosine_after"]) == len(layer_weights(model)) == 20
     assert metrics["epochs"]["norm"].keys() == metrics["cosine_after"].keys()
+
+
+def test_images_held_out_are_not_trained_on_and_are_tested_after_each_epoch() -> None:
+    settings = replace(BASELINE, width=4, epochs=2, batch_size=64, held_out=30, pictures=8)
+    metrics, model = measure(settings, TRAIN, TEST, progress=False)
+    apart = torch.zeros(len(TRAIN), dtype=torch.bool)
+    apart[torch.linspace(0, len(TRAIN) - 1, 30).round().long()] = True
+    torch.manual_seed(0)
+    other = ShallowCNN(4)
+    options: dict[str, Any] = {"epochs": 2, "batch_size": 64, "precision": "bfloat16"}
+    fit(other, TRAIN.subset(~apart), TEST, progress=False, **options)
+    for (name, ours), theirs in zip(
+        model.state_dict().items(), other.state_dict().values(), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0, msg=name)
+    found = metrics["epochs"]["held_out_accuracy"]
+    assert len(found) == 2
+    assert found[-1] == evaluate(model, TRAIN.subset(apart), precision="bfloat16")
+    plain, _ = measure(replace(settings, held_out=0), TRAIN, TEST, progress=False)
+    assert "held_out_accuracy" not in plain["epochs"]
+
+
+def test_a_training_with_images_held_out_goes_on_with_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "here.safetensors"
+    some = TRAIN.subset(slice(0, 50))
+    options: dict[str, Any] = {"batch_size": 64, "progress": False, "checkpoint": path}
+    torch.manual_seed(0)
+    first = fit(ShallowCNN(4), TRAIN, TEST, epochs=1, held_out=some, **options)
+    again = fit(ShallowCNN(4), TRAIN, TEST, epochs=2, held_out=some, **options)
+    assert again[:1] == first and again[1].held_out_accuracy is not None
+    with pytest.raises(ValueError, match="belongs to another run .held_out 50, not 0."):
+        fit(ShallowCNN(4), TRAIN, TEST, epochs=2, **options)
+    with pytest.raises(ValueError, match="held_out is a Tensor; expected convsim.data.Images"):
+        fit(ShallowCNN(4), TRAIN, TEST, epochs=2, held_out=TRAIN.pixels, **options)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from convsim.experiments.contrasts import CONTRASTS
 from convsim.experiments.record import read_records
 from convsim.models import MODELS, ShallowCNN
 from convsim.training import LOOP
-from tests.made_up import COPY, LAYERS, save, save_training
+from tests.made_up import COPY, LAYERS, save, save_training, training_metrics
 
 BASELINE = TrainingSettings("baseline", epochs=3, data=COPY)
 WANTED = ("baseline", "init", "regularise", "scale")
@@ -290,6 +290,29 @@ def test_the_longest_sweep_stands_first_and_shorter_ones_add_what_it_lacks(folde
 )
 def test_what_an_interval_says(differences: list[float], said: str) -> None:
     assert contrast_tables.reading(differences) == said
+
+
+def test_an_epoch_is_chosen_by_images_held_out(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no training with images held out is recorded"):
+        training_tables.chosen_epoch_table(folder=tmp_path)
+    held = replace(BASELINE, held_out=5_000)
+    for condition, accuracy in (("baseline", 70.0), ("init", 75.0)):
+        settings = replace(held, condition=condition)
+        # In test the second of three epochs is the best; here the first is.
+        epochs = training_metrics(settings, accuracy)["epochs"] | {
+            "held_out_accuracy": [60.0, 59.0, 60.0]
+        }
+        save_training(tmp_path, settings, accuracy, epochs=epochs)
+    save_training(tmp_path, replace(BASELINE, condition="init"), 99.0)
+    table = training_tables.chosen_epoch_table(folder=tmp_path)
+    assert table.rows == (
+        ("baseline", "70.00", "69.50", "69.50", "1"),
+        ("init", "75.00", "74.50", "74.50", "1"),
+        ("init − baseline", *["+5.00 [n = 1]"] * 3, "1"),
+    )
+    assert "5,000 training images held out" in table.caption
+    assert table.source.endswith("Not recorded: scale.")
+    assert [len(sweep) for sweep in sweeps.book_sweeps(tmp_path)] == [1], "they make no sweep"
 
 
 def test_diverged_runs_are_counted_and_enter_no_mean(folder: Path) -> None:

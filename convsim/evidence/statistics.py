@@ -103,6 +103,18 @@ def best_test(record: Record[TrainingMetrics]) -> float:
     return record.metrics["top_test_accuracy"]
 
 
+def chosen_test(record: Record[TrainingMetrics]) -> float:
+    """Test accuracy after the epoch with the highest held-out accuracy, the first of them, in per
+    cent.
+
+    Raises:
+        KeyError: for a training that held no images out.
+    """
+    epochs = record.metrics["epochs"]
+    held_out = epochs["held_out_accuracy"]
+    return epochs["test_accuracy"][held_out.index(max(held_out))]
+
+
 def last_test(record: Record[TrainingMetrics]) -> float:
     """Test accuracy after the last epoch, in per cent."""
     return record.metrics["last_test_accuracy"]

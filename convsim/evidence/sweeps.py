@@ -161,7 +161,9 @@ def model_of(record: Record[Any]) -> str:
 
 def is_usual(record: Record[Any]) -> bool:
     """Whether it is the paper's model and optimiser, on all images."""
-    return model_of(record) == PAPERS and not {"optimizer", "images"} & record.settings.keys()
+    return model_of(record) == PAPERS and not (
+        {"optimizer", "images", "held_out"} & record.settings.keys()
+    )
 
 
 def network(width: int, model: str = PAPERS) -> str:

@@ -12,10 +12,13 @@ from convsim.evidence.statistics import (
     NOT_RECORDED,
     UNDEFINED,
     best_test,
+    chosen_test,
     distinct,
+    interval_in_words,
     last_test,
     last_training,
     mean_std,
+    paired_differences,
 )
 from convsim.evidence.sweeps import (
     PAPERS,
@@ -32,7 +35,7 @@ from convsim.evidence.verdicts import EPOCHS
 from convsim.experiments import paper
 from convsim.experiments.cifar10 import settings_of
 from convsim.experiments.conditions import KERNELS
-from convsim.experiments.record import RESULTS
+from convsim.experiments.record import RESULTS, read_records
 from convsim.table import Table
 
 
@@ -76,6 +79,44 @@ def accuracy_table(*, folder: Path = RESULTS) -> Table:
         if other
         else f"Test accuracy: Table 5 of the paper, {EPOCHS} epochs, beside ours.",
         source=f"Paper: Belmekki et al. (2024). Ours: {provenance(_all(sweeps))}",
+    )
+
+
+def chosen_epoch_table(*, folder: Path = RESULTS) -> Table:
+    """Test accuracy by three rules: the best epoch, one chosen on held-out images, and the last.
+
+    Raises:
+        ValueError: if no training with images held out is recorded.
+    """
+    records = [
+        record
+        for record in read_records("table5", folder)
+        if record.settings.get("held_out") and "diverged" not in record.metrics
+    ]
+    if not records:
+        raise ValueError(
+            f"no training with images held out is recorded in {folder}: run `convsim run table5`"
+        )
+    rules = {"best": best_test, "chosen on held-out images": chosen_test, "last": last_test}
+    by_condition = {name: runs_of(records, name) for name in ("baseline", "init", "scale")}
+    rows = [
+        (name, *(mean_std([rule(run) for run in runs]) for rule in rules.values()), str(len(runs)))
+        for name, runs in by_condition.items()
+        if runs
+    ]
+    for first, second in (("init", "baseline"), ("scale", "baseline"), ("init", "scale")):
+        pair = by_condition[first], by_condition[second]
+        differences = [paired_differences(*pair, rule) for rule in rules.values()]
+        if differences[0]:
+            name = f"{first} − {second}"
+            rows.append((name, *map(interval_in_words, differences), str(len(differences[0]))))
+    missing = [name for name, runs in by_condition.items() if not runs]
+    return Table(
+        columns=(("", ""), *(("test accuracy, %", name) for name in rules), ("", "n")),
+        rows=tuple(rows),
+        caption=f"{named(64, records)}, {records[0].settings['held_out']:,} training images held "
+        "out: the test accuracy of three epochs of the same trainings, and differences in points.",
+        source=provenance(records) + not_recorded(missing),
     )
 
 

@@ -57,6 +57,8 @@ class TrainingSettings:
         images: training images, evenly spread; 0 is all of them.
         rate: the effective learning rate that the condition ``matched-rate`` has after its first
             epoch.
+        held_out: training images, evenly spread, that are not trained on; by them an epoch can be
+            chosen.
     """
 
     condition: str
@@ -76,6 +78,7 @@ class TrainingSettings:
     optimizer: str = added("SGD", before="SGD")
     images: int = added(0, before=0)
     rate: float = added(0.01, before=0.01)
+    held_out: int = added(0, before=0)
 
     def __post_init__(self) -> None:
         if self.condition not in CONDITIONS:
@@ -100,7 +103,7 @@ class TrainingSettings:
     @property
     def ordinary(self) -> bool:
         """SGD on all images, as in most of the book."""
-        return self.optimizer == "SGD" and not self.images
+        return self.optimizer == "SGD" and not (self.images or self.held_out)
 
     def __str__(self) -> str:
         """What tells the run from others: what is as in the paper goes without saying."""
@@ -113,6 +116,7 @@ class TrainingSettings:
             "iterations": "{} steps",
             "images": "{:,} images",
             "rate": "rate {:g}",
+            "held_out": "{:,} held out",
         }
         special = [
             words.format(getattr(self, name))
@@ -181,6 +185,7 @@ def measure(
     condition = CONDITIONS[settings.condition]
     if settings.images:
         train = train.subset(spread(len(train), settings.images, train.pixels.device))
+    train, held_out = _held_out(train, settings.held_out)
     device, classes = train.pixels.device, len(train.classes)
     model, seconds = initialise(settings, device, classes=classes, train=train, stop=stop)
     before = layer_states(folded(model), test, settings.pictures, settings.queries)
@@ -195,6 +200,7 @@ def measure(
         checkpoint=checkpoint,
         progress=progress,
         stop=stop,
+        held_out=held_out,
         **chosen,
     )
     accuracies = [epoch.test_accuracy for epoch in history]
@@ -212,6 +218,15 @@ def measure(
         "epochs": by_epoch(history),
     }
     return metrics, model
+
+
+def _held_out(train: Images, count: int) -> tuple[Images, Images | None]:
+    """Training images without some of them, evenly spread, and these; None for no images."""
+    if not count:
+        return train, None
+    apart = torch.zeros(len(train), dtype=torch.bool, device=train.pixels.device)
+    apart[spread(len(train), count, train.pixels.device)] = True
+    return train.subset(~apart), train.subset(apart)
 
 
 def _fit(

@@ -34,6 +34,7 @@ UNIT = ("unit-variance", "init-unit-variance", "scale-free-unit-variance")
 """What is asked where scale is no learning rate: at held norms, and at one variance of the maps."""
 FACTORIAL_EPOCHS = 10
 FEW, FEW_EPOCHS = 5_000, 60  # training images, and epochs on them
+HELD_OUT = 5_000  # training images, by which an epoch is chosen
 NARROW = ("baseline", "random-bands", "scale-free")
 BANDS = ("random-bands", "same-band", "balanced-bands", "random-bands-rate", "random-bands-scale")
 
@@ -130,6 +131,12 @@ BOOK = (
     _short("What do the penalties of others do?", tuple(PENALISED), range(2)),
     _of_optimizers(),
     _special("β in proportion to the loss?", ("regularise", "regularise-falling"), range(1)),
+    _special(
+        "How much does the best epoch flatter?",
+        ("baseline", "init", "scale"),
+        range(1),
+        held_out=HELD_OUT,
+    ),
     _of_rates(),
     _special("Without batch normalisation?", HELD, range(2), model="PlainCNN", learning_rate=0.1),
     _special("And with weights that keep the variance?", HELD, range(2), model="KaimingCNN"),

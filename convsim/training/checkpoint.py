@@ -19,7 +19,7 @@ _GENERATOR = "generator of random numbers"  # no module's name has a space in it
 _OPTIMIZER = "optimizer "
 _ADDED: dict[str, Any] = {
     **{"decorrelation": 0.0, "penalty": None, "strength": 0.0},
-    **{"optimizer": "SGD", "beta_follows_loss": False},
+    **{"optimizer": "SGD", "beta_follows_loss": False, "held_out": 0},
 }
 """Settings that older checkpoints do not name, with what they meant then."""
 _AGAIN = "delete it to start the run again"
@@ -146,7 +146,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def _epoch(number: int, row: Mapping[str, Any]) -> Epoch:
     epoch = Epoch(**row)
     layers = {name: row[name] for name in ("similarity", "normalized", "norm")}
-    numbers = [value for name, value in row.items() if name not in layers]
+    optional = {"held_out_accuracy"} if epoch.held_out_accuracy is None else set()
+    numbers = [value for name, value in row.items() if name not in layers.keys() | optional]
     whole = all(isinstance(of, dict) and _are_numbers([*of.values()]) for of in layers.values())
     if epoch.epoch != number or not (whole and _are_numbers(numbers)):
         raise ValueError(f"epoch {number} is {row}")

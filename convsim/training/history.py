@@ -25,6 +25,8 @@ class Epoch:
         normalized: its scale-free form.
         norm: norm of each layer's weight.
         seconds: duration of the training steps, without the evaluation.
+        held_out_accuracy: of images held out of the training, after the epoch, in per cent; None
+            if none were.
     """
 
     epoch: int
@@ -35,9 +37,14 @@ class Epoch:
     normalized: dict[str, float]
     norm: dict[str, float]
     seconds: float
+    held_out_accuracy: float | None = None
 
 
-class Epochs(TypedDict):
+class _HeldOut(TypedDict, total=False):
+    held_out_accuracy: list[float]
+
+
+class Epochs(_HeldOut):
     """The fields of :class:`Epoch`, epoch by epoch."""
 
     epoch: list[int]
@@ -51,13 +58,14 @@ class Epochs(TypedDict):
 
 
 def by_epoch(history: Sequence[Epoch]) -> Epochs:
-    """Every field of the epochs as a list, or as a list a layer."""
+    """Every field of the epochs as a list, or as a list a layer; none that is None."""
     rows = [asdict(epoch) for epoch in history]
     fields = {
         key: {layer: [row[key][layer] for row in rows] for layer in value}
         if isinstance(value, dict)
         else [row[key] for row in rows]
         for key, value in rows[0].items()
+        if value is not None
     }
     return cast(Epochs, fields)
 

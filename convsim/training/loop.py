@@ -16,28 +16,23 @@ from convsim.data import Images
 from convsim.layers import check_plain_weights, convolutional_layers
 from convsim.training.arithmetic import (
     autocast,
-    check_precision,
     generator_state,
     kernels,
     set_generator_state,
 )
 from convsim.training.checkpoint import Underway, load_checkpoint, save_checkpoint
 from convsim.training.decorrelation import outputs_of
+from convsim.training.evaluation import evaluate
 from convsim.training.history import (
     Epoch,
     Stopped,
     check_finite,
     measure_layers,
 )
-from convsim.training.inputs import (
-    check_classifier,
-    check_images,
-    check_training,
-)
+from convsim.training.inputs import check_images, check_training
 from convsim.training.optimizers import make_optimizer
 from convsim.training.terms import added_terms
 
-EVALUATED_AT_ONCE = 2000  # images
 LOOP = 2
 """Version of the training loop and of its networks, for records.
 
@@ -61,6 +56,7 @@ def fit(
     penalty: str | None = None,
     strength: float = 0.0,
     optimizer: str = "SGD",
+    held_out: Images | None = None,
     seed: int = 0,
     precision: str = "float32",
     checkpoint: Path | None = None,
@@ -92,6 +88,8 @@ def fit(
         strength: the weight of its sum over the convolutional layers in the loss.
         optimizer: ``"SGD"``, without momentum; ``"momentum"``, SGD with one of 0.9; ``"Adam"``; or
             ``"SGDP"``, :class:`convsim.training.optimizers.SGDP` with that momentum.
+        held_out: images, not among ``train``, to evaluate on as well after each epoch: by them an
+            epoch can be chosen without a look at ``test``.
         seed: seed of the shuffles, and of dropout if there is any.
         precision: ``"float32"``; ``"tf32"``, on a GPU only; or ``"bfloat16"``, autocast, with
             weights and L_CS in float32.
@@ -125,9 +123,13 @@ def fit(
     settings |= {"beta_follows_loss": beta_follows_loss}
     settings |= {"seed": seed, "precision": precision}
     check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
+    if held_out is not None:
+        check_images(held_out, "held_out")
     settings |= {"data": train.source, "images": len(train), "loop": LOOP}
+    settings |= {"held_out": 0 if held_out is None else len(held_out)}
     device = next(model.parameters()).device
-    run = _Run(model, train.to(device), test.to(device), settings, checkpoint, stop)
+    watched = test.to(device), None if held_out is None else held_out.to(device)
+    run = _Run(model, train.to(device), *watched, settings, checkpoint, stop)
     if len(run.epochs) > epochs:
         raise ValueError(
             f"{checkpoint} holds {len(run.epochs)} epochs; expected {epochs} at the most: ask for "
@@ -167,38 +169,6 @@ def fit(
     return run.epochs
 
 
-def evaluate(model: nn.Module, images: Images, *, precision: str = "float32") -> float:
-    """Share of images whose highest score is that of their label, in per cent.
-
-    The model is put into evaluation mode for the while; the images have to be on its device.
-
-    Args:
-        model: a classifier, as for :func:`convsim.training.fit`.
-        images: what it is tested on.
-        precision: as for :func:`convsim.training.fit`.
-
-    Returns:
-        A number from 0 to 100.
-
-    Raises:
-        ValueError: if the model is none, or has no parameters, the images are not
-            :class:`convsim.data.Images`, or the precision is unknown or not the device's.
-    """
-    device = check_classifier(model)
-    check_images(images, "images")
-    check_precision(precision, device)
-    was_training = model.training
-    model.eval()
-    right = torch.zeros((), dtype=torch.int64, device=device)
-    with torch.inference_mode(), kernels(device, tf32=precision == "tf32"):
-        for batch, labels in images.batches(EVALUATED_AT_ONCE):
-            with autocast(device, precision):
-                scores = model(batch)
-            right += (scores.argmax(1) == labels).sum()
-    model.train(was_training)
-    return 100 * right.item() / len(images)
-
-
 class _Run:
     """One call of :func:`fit`: what is trained, with what, and how far it is."""
 
@@ -207,11 +177,13 @@ class _Run:
         model: nn.Module,
         train: Images,
         test: Images,
+        held_out: Images | None,
         settings: dict[str, Any],
         checkpoint: Path | None,
         stop: Callable[[], bool] | None,
     ) -> None:
-        self.model, self.train, self.test, self.settings = model, train, test, settings
+        self.model, self.train, self.settings = model, train, settings
+        self.test, self.held_out = test, held_out
         self.checkpoint, self.stop = checkpoint, stop
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.layers = convolutional_layers(model)
@@ -290,14 +262,18 @@ class _Run:
             epoch=number,
             loss=loss.mean().item(),
             train_accuracy=100 * sum(self.underway.right) / len(self.train),
-            test_accuracy=evaluate(self.model, self.test, precision=self.settings["precision"]),
+            test_accuracy=self._accuracy(self.test),
             seconds=self.underway.seconds,
+            held_out_accuracy=None if self.held_out is None else self._accuracy(self.held_out),
             **measure_layers(self.layers),
         )
         self.underway = Underway()
         self.epochs.append(epoch)
         self._save()
         return epoch
+
+    def _accuracy(self, images: Images) -> float:
+        return evaluate(self.model, images, precision=self.settings["precision"])
 
     def _save(self, underway: Underway | None = None) -> None:
         if self.checkpoint:
