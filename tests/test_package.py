@@ -18,7 +18,8 @@ HEAVY = ("anywidget", "distributed", "filelock", "ipywidgets", "matplotlib", "PI
 HEAVY += ("pandas", "safetensors", "scipy", "sklearn", "torch_pruning", "torchvision", "typer")
 # A room may import from those before it; the modules outside any room are the first.
 ROOMS = ("", "report", "training", "neighborhoods", "experiments", "evidence", "explorers")
-# The command and the public names are on top of all.
+ROOMS += ("commands",)
+# Its entry point and the public names are on top of all.
 TOP = ("convsim.__main__", "convsim.__init__")
 
 

@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
-from convsim.__main__ import EXPERIMENTS, ON_IMAGES, app
+from convsim.__main__ import app
 from convsim.experiments import pairs, penalties, penalty_pairs, runner
 from convsim.experiments.activations import PICTURES, layer_states
+from convsim.experiments.catalogue import EXPERIMENTS, ON_IMAGES
 from convsim.experiments.cifar10 import TrainingSettings, initialise
 from convsim.experiments.pairs import PairSettings
 from convsim.experiments.penalties import DECOV, NAMES, NONE, PenaltySettings

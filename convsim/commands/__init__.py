@@ -1,0 +1,1 @@
+"""The ``convsim`` command, in parts."""
