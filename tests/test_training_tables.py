@@ -119,7 +119,7 @@ def test_contrasts_have_students_interval_and_name_what_is_missing(folder: Path)
     assert list(rows) == ["scale − baseline", "init − scale", "regularise − baseline"]
     assert rows["scale − baseline"][1:-1] == (
         *("+4.80 [n = 1]", "+4.80 [n = 1]", "+0.00 [n = 1]"),
-        *("3", "1", "one seed says nothing"),
+        *("3", "1", "open, 1 of 3 seeds"),
     )
     found = scipy.stats.ttest_1samp([2.0, 1.5, 2.0, 2.5], 0).confidence_interval(0.95)
     assert rows["regularise − baseline"][1:] == (
@@ -259,7 +259,7 @@ def test_the_longest_sweep_stands_first_and_shorter_ones_add_what_it_lacks(folde
     assert rows["both − scale"][4] == "3" and rows["regularise − baseline"][4] == "3"
     gains = {row[0]: row for row in contrast_tables.gains_table(folder=folder).rows}
     assert gains["CNN1: init − baseline"][1:3] == ("+4.50", "+10.00 [n = 1]")
-    assert gains["CNN1: init − baseline"][5:] == ("50", "1", "one seed says nothing")
+    assert gains["CNN1: init − baseline"][5:] == ("50", "1", "open, 1 of 3 seeds")
     assert gains["CNN2: init − baseline"][1:] == (
         "+5.46",
         *["not recorded"] * 3,
@@ -280,11 +280,12 @@ def test_the_longest_sweep_stands_first_and_shorter_ones_add_what_it_lacks(folde
     ("differences", "said"),
     [
         ([], "not recorded"),
-        ([3.0], "one seed says nothing"),
-        ([3.0, 3.1], "a gain, with 2 of 3 seeds"),
+        ([3.0], "open, 1 of 3 seeds"),
+        ([3.0, 3.1], "open, 2 of 3 seeds"),
         ([-3.0, -3.1, -3.2], "a loss"),
         ([0.1, -0.1, 0.0], "equal within 1"),
-        ([0.3, 0.4, 0.5], "a gain"),
+        ([0.3, 0.4, 0.5], "equal within 1"),
+        ([1.3, 1.4, 1.5], "a gain"),
         ([1.0, 3.0, -1.0], "nothing yet; 18 seeds for ± 1"),
     ],
 )

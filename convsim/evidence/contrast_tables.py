@@ -152,15 +152,15 @@ def reading(differences: Sequence[float], margin: float = MARGIN) -> str:
         differences: in points, one a seed.
         margin: points within which two conditions count as equal.
     """
-    bounds = interval(differences)
-    if bounds is None:
-        return "one seed says nothing" if differences else NOT_RECORDED
+    bounds, n = interval(differences), len(differences)
+    if bounds is None or n < SEEDS:
+        return f"open, {n} of {SEEDS} seeds" if differences else NOT_RECORDED
     low, high = bounds
-    if low <= 0 <= high and not -margin <= low <= high <= margin:
+    if -margin <= low and high <= margin:
+        return f"equal within {margin:g}"
+    if low <= 0 <= high:
         return f"nothing yet; {seeds_needed(differences, margin)} seeds for ± {margin:g}"
-    said = "a gain" if low > 0 else "a loss" if high < 0 else f"equal within {margin:g}"
-    n = len(differences)
-    return said if n >= SEEDS else f"{said}, with {n} of {SEEDS} seeds"
+    return "a gain" if low > 0 else "a loss"
 
 
 def _once(records: Iterable[Training]) -> list[Training]:

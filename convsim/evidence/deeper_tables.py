@@ -16,7 +16,7 @@ from convsim.evidence.statistics import (
     mean_std,
     paired_differences,
 )
-from convsim.evidence.sweeps import PAPERS, Training, data_rank
+from convsim.evidence.sweeps import PAPERS, Training, data_rank, first_epochs
 from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.cifar10 import settings_of
 from convsim.experiments.forgetting import OTHERS, STARTS
@@ -52,16 +52,16 @@ def trainings(folder: Path = RESULTS, **wanted: Any) -> list[Training]:
 
 
 def short_trainings(optimizer: str, folder: Path = RESULTS) -> dict[str, list[Training]]:
-    """CNN1 under an optimiser and its learning rate, by start; one training a seed."""
-    found = trainings(
-        folder,
-        model=PAPERS,
-        width=64,
-        epochs=SHORT_EPOCHS,
-        optimizer=optimizer,
-        learning_rate=LEARNING_RATES[optimizer],
-    )
-    return by_condition(found, STARTS)
+    """CNN1 under an optimiser and its learning rate, by start; one training a seed.
+
+    Where only a longer one is recorded, its first epochs stand for it.
+    """
+    common: dict[str, Any] = {"model": PAPERS, "width": 64, "optimizer": optimizer}
+    common["learning_rate"] = LEARNING_RATES[optimizer]
+    found = trainings(folder, epochs=SHORT_EPOCHS, **common)
+    # A longer training began as a shorter one would have.
+    longer = (run for run in trainings(folder, **common) if run.settings["epochs"] > SHORT_EPOCHS)
+    return by_condition([*found, *(first_epochs(run, SHORT_EPOCHS) for run in longer)], STARTS)
 
 
 def by_condition(

@@ -2,81 +2,141 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 
-from convsim.evidence.contrast_tables import SETTLES, difference_cells
 from convsim.evidence.deeper_tables import LEARNING_RATES, short_trainings
 from convsim.evidence.input_tables import input_records
 from convsim.evidence.penalised import penalised_records
+from convsim.evidence.statistics import (
+    best_test,
+    interval_in_words,
+    last_training,
+    paired_differences,
+)
 from convsim.evidence.sweeps import Training, book_sweeps, pairs_of
 from convsim.evidence.training_tables import provenance
+from convsim.experiments.conditions import PENALISED
+from convsim.experiments.contrasts import INPUT_CONTRASTS
 from convsim.experiments.record import RESULTS, read_records
 from convsim.table import Table
 
-Sweeps = Sequence[Sequence[Training]]
-LONGEST = {
+LENGTH, KERNELS, MAPS, SHORT, PENALTY = "length", "kernels", "maps", "maps, short", "penalty"
+SIMILARITY = (KERNELS, MAPS, SHORT, PENALTY)
+"""Groups of changes that are to make kernels or maps less alike, and not shorter."""
+PAPERS = {
     ("init", "baseline"): "Algorithm 1",
-    ("scale", "baseline"): "shorter weights, and nothing else",
-    ("init", "scale"): "what Algorithm 1 adds to that",
     ("regularise", "baseline"): "Algorithm 2",
-    ("scale-free", "baseline"): "less similar kernels, length held",
-    ("both", "scale"): "the same on short weights",
+    ("scale", "baseline"): LENGTH,
+    ("init", "scale"): "Algorithm 1, less length",
+    ("scale-free", "baseline"): KERNELS,
+    ("both", "scale"): KERNELS,
 }
-"""Differences of the first paper's experiment and its controls, and what makes them."""
-INPUT = {
-    ("orthogonal-kernels", "baseline"): "orthogonal kernels",
-    ("orthogonal-maps", "baseline"): "uncorrelated maps at the start",
-    ("orthogonal-maps-power", "baseline"): "the same, power of the maps held",
-    ("deconvolution", "baseline"): "uncorrelated inputs at every step",
-    ("decov", "baseline"): "a penalty on correlated maps",
-}
-PENALTIES = {
-    ("soft-orthogonality", "baseline"): "a penalty on kernels: soft orthogonality",
-    ("ocnn", "baseline"): "a penalty on kernels: OCNN",
-    ("normalised-similarity", "baseline"): "a penalty on kernels: normalised similarity",
-}
-SHRUNK = ("scale", "baseline")
+"""Differences of the first paper's experiment and its controls, and their groups."""
+BESIDE = ("extra-layer", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power")
+"""Controls with which other conditions of the input are compared, and that are no base."""
+UNDER_OPTIMIZERS = (("scale", "baseline"), ("init", "scale"))
+AFTER = slice(1, None)
+"""Layers 2 to 4."""
+
+Pair = tuple[str, str]
 
 
-def results_table(*, folder: Path = RESULTS) -> Table:
-    """What each change did to CNN1: differences in accuracy, paired by seed.
+def _input_groups() -> dict[Pair, str]:
+    """Pairs of conditions that bring the input in, each with the base that it changes."""
+    found = {}
+    for first, second in INPUT_CONTRASTS:
+        if second not in BESIDE:
+            kernels = first.startswith("orthogonal-kernels")
+            short = SHORT if second == "scale" else MAPS
+            found[first, second] = KERNELS if kernels else short
+    return found
+
+
+def differences(
+    folder: Path = RESULTS,
+) -> Iterator[tuple[str, str, list[Training], list[Training]]]:
+    """Group, words and both sides of every difference that is recorded.
 
     Raises:
         ValueError: if one of the book's experiments with trainings has no record.
     """
-    rows, used = [], []
-
-    def add(words: str, pair: tuple[str, str], sweeps: Sweeps) -> None:
-        runs, others = pairs_of(sweeps, pair)
-        cells = difference_cells(runs, others)
-        rows.append((words, f"{pair[0]} − {pair[1]}", *cells))
-        used.extend([*runs, *others])
-
-    for differences, sweeps in (
-        (LONGEST, book_sweeps(folder)),
-        (INPUT, [input_records(folder)]),
-        (PENALTIES, [penalised_records(folder)]),
+    penalties = {(name, "baseline"): PENALTY for name in PENALISED}
+    inputs = _input_groups()
+    order = sorted(inputs, key=lambda pair: SIMILARITY.index(inputs[pair]))
+    inputs = {pair: inputs[pair] for pair in order}
+    for groups, sweeps in (
+        (PAPERS, book_sweeps(folder)),
+        (inputs, [input_records(folder)]),
+        (penalties, [penalised_records(folder)]),
     ):
-        for pair, words in differences.items():
-            add(words, pair, sweeps)
+        for pair, group in groups.items():
+            yield group, f"{pair[0]} − {pair[1]}", *pairs_of(sweeps, pair)
     for name in LEARNING_RATES:
-        of_starts = short_trainings(name, folder)
-        flat = [run for runs in of_starts.values() for run in runs]
-        add(f"shorter weights, under {name}", SHRUNK, [flat])
+        runs = [run for some in short_trainings(name, folder).values() for run in some]
+        for pair in UNDER_OPTIMIZERS:
+            yield name, f"{pair[0]} − {pair[1]}", *pairs_of([runs], pair)
+
+
+def results_table(*, folder: Path = RESULTS) -> Table:
+    """What each change did to CNN1: similarity after training, and accuracy, paired by seed.
+
+    Raises:
+        ValueError: as :func:`differences`.
+    """
+    rows, used = [], []
+    for group, words, runs, others in differences(folder):
+        if not runs:
+            continue
+        cells = (
+            interval_in_words(paired_differences(runs, others, of))
+            for of in (best_test, last_training)
+        )
+        after = (f"{_after(others, of)} → {_after(runs, of)}" for of in (_kernels, _maps))
+        epochs = str(runs[0].settings["epochs"])
+        rows.append((group, words, *after, *cells, epochs, str(len(runs))))
+        used += runs + others
     return Table(
         columns=(
-            *(("", "what changes"), ("", "difference"), ("points of accuracy", "test, best epoch")),
-            *(("points of accuracy", "test, last"), ("points of accuracy", "training, last")),
-            *(("", "epochs"), ("", "n"), ("", "best epoch says")),
+            *(("", "what changes"), ("", "difference")),
+            *(("after training", "L̄ of kernels"), ("after training", "|corr| of maps")),
+            *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
+            *(("", "epochs"), ("", "n")),
         ),
         rows=tuple(rows),
-        caption="CNN1 after each change: differences in accuracy, paired by seed, mean "
-        "[95 % interval].",
-        source=f"{provenance(list({id(run): run for run in used}.values()))} {SETTLES}",
-        prose=True,
+        caption="CNN1 after each change: normalised similarity of kernels and mean |correlation| "
+        "of maps in layers 2 to 4, without and with it; differences in accuracy, paired by seed, "
+        "mean [95 % interval].",
+        source=f"– not measured. {provenance(list({id(run): run for run in used}.values()))}",
     )
+
+
+def lower(runs: Sequence[Training], others: Sequence[Training]) -> float:
+    """By how much a change left L̄ or the correlation of maps lower, the more of the two."""
+    found = []
+    for of in (_kernels, _maps):
+        sides = [[v for run in side if (v := of(run)) is not None] for side in (others, runs)]
+        if all(sides):
+            found.append(fmean(sides[0]) - fmean(sides[1]))
+    return max(found)
+
+
+def _kernels(run: Training) -> float:
+    courses = [*run.metrics["epochs"]["normalized"].values()]
+    return fmean(course[-1] for course in courses[AFTER])
+
+
+def _maps(run: Training) -> float | None:
+    """None in older records, and for the first epochs of a longer training."""
+    layers = [*run.metrics.get("layers_after", {}).values()][AFTER]
+    values = [value for layer in layers if (value := layer["correlation"]) is not None]
+    return fmean(values) if values else None
+
+
+def _after(runs: Sequence[Training], of: Callable[[Training], float | None]) -> str:
+    values = [value for run in runs if (value := of(run)) is not None]
+    return f"{fmean(values):.2f}" if values else "–"
 
 
 def cost_table(*, folder: Path = RESULTS) -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from convsim.evidence.statistics import distinct
 from convsim.experiments.cifar10 import TrainingMetrics, TrainingSettings, settings_of
@@ -140,6 +140,34 @@ def first_with(
     """The runs of a condition in the first of some sweeps that has any."""
     found = (runs_of(records, condition, width) for records in sweeps)
     return next((runs for runs in found if runs), [])
+
+
+def first_epochs(run: Training, epochs: int) -> Training:
+    """A training as it stood after its first epochs, which do not depend on how many follow.
+
+    Args:
+        run: a training.
+        epochs: how many; of a training that has no more, it comes back as it is.
+
+    Returns:
+        The record with its settings, its accuracies and its epochs cut; what was measured on the
+        trained network is left out.
+    """
+    if run.settings["epochs"] <= epochs:
+        return run
+    courses: dict[str, Any] = {**run.metrics["epochs"]}
+    cut: dict[str, Any] = {
+        key: {layer: course[:epochs] for layer, course in of.items()}
+        if isinstance(of, dict)
+        else of[:epochs]
+        for key, of in courses.items()
+    }
+    kept = {"initialisation_seconds", "cosine_before", "layers_before", "chosen"}
+    metrics: dict[str, Any] = {key: of for key, of in run.metrics.items() if key in kept}
+    metrics |= {"epochs": cut, "top_test_accuracy": max(cut["test_accuracy"])}
+    metrics |= {"last_test_accuracy": cut["test_accuracy"][-1]}
+    settings = run.settings | {"epochs": epochs}
+    return replace(run, settings=settings, metrics=cast(TrainingMetrics, metrics))
 
 
 def data_rank(data: str) -> int:
