@@ -22,61 +22,48 @@ from convsim.experiments.contrasts import INPUT_CONTRASTS
 from convsim.experiments.record import RESULTS, read_records
 from convsim.table import Table
 
-LENGTH, KERNELS, MAPS, SHORT, PENALTY = "length", "kernels", "maps", "maps, short", "penalty"
-SIMILARITY = (KERNELS, MAPS, SHORT, PENALTY)
-"""Groups of changes that are to make kernels or maps less alike, and not shorter."""
-PAPERS = {
-    ("init", "baseline"): "Algorithm 1",
-    ("regularise", "baseline"): "Algorithm 2",
-    ("scale", "baseline"): LENGTH,
-    ("init", "scale"): "Algorithm 1, less length",
-    ("scale-free", "baseline"): KERNELS,
-    ("both", "scale"): KERNELS,
+PAPER, SIMILARITY = "paper", "similarity"
+"""Groups: the first paper's experiment and its control; what is to make kernels or maps less alike,
+and not shorter. Every optimiser is another."""
+OF_PAPER = {
+    ("init", "baseline"): PAPER,
+    ("scale", "baseline"): PAPER,
+    ("init", "scale"): PAPER,
+    ("regularise", "baseline"): PAPER,
+    ("scale-free", "baseline"): SIMILARITY,
+    ("both", "scale"): SIMILARITY,
 }
-"""Differences of the first paper's experiment and its controls, and their groups."""
-BESIDE = ("extra-layer", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power")
-"""Controls with which other conditions of the input are compared, and that are no base."""
+CONTROLS = ("extra-layer", "orthogonal-kernels", "orthogonal-maps", "orthogonal-maps-power")
+"""With which others are compared in the chapter on the input; here all are against their base."""
 UNDER_OPTIMIZERS = (("scale", "baseline"), ("init", "scale"))
 AFTER = slice(1, None)
 """Layers 2 to 4."""
 
 Pair = tuple[str, str]
+Difference = tuple[str, Pair, list[Training], list[Training]]
+"""Group, conditions, and the runs of both with the same seeds."""
 
 
-def _input_groups() -> dict[Pair, str]:
-    """Pairs of conditions that bring the input in, each with the base that it changes."""
-    found = {}
-    for first, second in INPUT_CONTRASTS:
-        if second not in BESIDE:
-            kernels = first.startswith("orthogonal-kernels")
-            short = SHORT if second == "scale" else MAPS
-            found[first, second] = KERNELS if kernels else short
-    return found
-
-
-def differences(
-    folder: Path = RESULTS,
-) -> Iterator[tuple[str, str, list[Training], list[Training]]]:
-    """Group, words and both sides of every difference that is recorded.
+def differences(folder: Path = RESULTS) -> Iterator[Difference]:
+    """Every difference of the book's trainings in the order of the table; no runs if none is there.
 
     Raises:
         ValueError: if one of the book's experiments with trainings has no record.
     """
-    penalties = {(name, "baseline"): PENALTY for name in PENALISED}
-    inputs = _input_groups()
-    order = sorted(inputs, key=lambda pair: SIMILARITY.index(inputs[pair]))
-    inputs = {pair: inputs[pair] for pair in order}
+    inputs = [pair for pair in INPUT_CONTRASTS if pair[1] not in CONTROLS]
+    inputs.sort(key=lambda pair: pair[1] == "scale")
+    penalties = [(name, "baseline") for name in PENALISED]
     for groups, sweeps in (
-        (PAPERS, book_sweeps(folder)),
-        (inputs, [input_records(folder)]),
-        (penalties, [penalised_records(folder)]),
+        (OF_PAPER, book_sweeps(folder)),
+        (dict.fromkeys(inputs, SIMILARITY), [input_records(folder)]),
+        (dict.fromkeys(penalties, SIMILARITY), [penalised_records(folder)]),
     ):
         for pair, group in groups.items():
-            yield group, f"{pair[0]} − {pair[1]}", *pairs_of(sweeps, pair)
+            yield group, pair, *pairs_of(sweeps, pair)
     for name in LEARNING_RATES:
         runs = [run for some in short_trainings(name, folder).values() for run in some]
         for pair in UNDER_OPTIMIZERS:
-            yield name, f"{pair[0]} − {pair[1]}", *pairs_of([runs], pair)
+            yield name, pair, *pairs_of([runs], pair)
 
 
 def results_table(*, folder: Path = RESULTS) -> Table:
@@ -86,28 +73,29 @@ def results_table(*, folder: Path = RESULTS) -> Table:
         ValueError: as :func:`differences`.
     """
     rows, used = [], []
-    for group, words, runs, others in differences(folder):
+    for group, (first, second), runs, others in differences(folder):
         if not runs:
             continue
+        words = first if group in (PAPER, SIMILARITY) else f"{first}, {group}"
         cells = (
             interval_in_words(paired_differences(runs, others, of))
             for of in (best_test, last_training)
         )
         after = (f"{_after(others, of)} → {_after(runs, of)}" for of in (_kernels, _maps))
         epochs = str(runs[0].settings["epochs"])
-        rows.append((group, words, *after, *cells, epochs, str(len(runs))))
+        rows.append((words, second, *after, *cells, epochs, str(len(runs))))
         used += runs + others
     return Table(
         columns=(
-            *(("", "what changes"), ("", "difference")),
-            *(("after training", "L̄ of kernels"), ("after training", "|corr| of maps")),
-            *(("points of accuracy", "test, best epoch"), ("points of accuracy", "training, last")),
+            *(("", "condition"), ("", "against")),
+            *(("after training", "L̄, kernels"), ("after training", "|corr|, maps")),
+            *(("points of accuracy", "test, best"), ("points of accuracy", "training, last")),
             *(("", "epochs"), ("", "n")),
         ),
         rows=tuple(rows),
         caption="CNN1 after each change: normalised similarity of kernels and mean |correlation| "
-        "of maps in layers 2 to 4, without and with it; differences in accuracy, paired by seed, "
-        "mean [95 % interval].",
+        "of maps in layers 2 to 4, without and with it; differences in accuracy, the best epoch's "
+        "in test and the last one's in training, paired by seed, mean [95 % interval].",
         source=f"– not measured. {provenance(list({id(run): run for run in used}.values()))}",
     )
 

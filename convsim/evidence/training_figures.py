@@ -47,6 +47,7 @@ def epochs_figure(
     *quantities: str,
     shown: Sequence[str] = PAPER,
     logarithmic: bool = False,
+    panel: int = 230,
     folder: Path = RESULTS,
 ) -> go.Figure:
     """What happened from epoch to epoch, a panel for each network and quantity.
@@ -55,6 +56,7 @@ def epochs_figure(
         quantities: keys of ``QUANTITIES``; ``normalized`` and ``rate`` are means of layers 2 to 4.
         shown: conditions drawn at first; the legend switches the others on.
         logarithmic: draw early epochs as wide as late ones.
+        panel: height of each panel, in pixels.
         folder: where the records lie.
 
     Returns:
@@ -108,7 +110,7 @@ def epochs_figure(
         figure.update_xaxes(type="log", dtick="D2")
     return finish(
         figure,
-        height=110 + 230 * len(panels),
+        height=110 + panel * len(panels),
         alt=f"Lines over the epochs{on_other_data(sweeps[0])}, one a condition. At the end: "
         + "; ".join(said)
         + ".",
