@@ -7,7 +7,7 @@ import math
 import pytest
 
 from convsim.evidence import forgetting
-from convsim.evidence.deeper_tables import by_condition, short_trainings, trainings
+from convsim.evidence.deeper_tables import by_condition, rates_table, short_trainings, trainings
 from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
 from convsim.evidence.statistics import best_test, last_training, paired_differences
 from convsim.experiments.forgetting import LEARNING_RATES
@@ -200,3 +200,16 @@ def test_a_beta_that_falls_leaves_longer_weights_and_calms_nothing() -> None:
         tests = run.metrics["epochs"]["test_accuracy"]
         jumps = [abs(a - b) for a, b in zip(tests, tests[1:], strict=False)]
         assert max(jumps) > 2
+
+
+def test_a_norm_was_chosen_for_a_rate_and_led_to_it() -> None:
+    rows = {row[0]: row for row in rates_table().rows}
+    matched, default, short = rows["matched-rate, 0.005"], rows["baseline"], rows["scale"]
+    assert float(matched[2]) == pytest.approx(0.005, abs=5e-5)
+    assert round(float(default[2]), 4) == pytest.approx(0.0045, abs=1e-4)
+    assert round(float(short[2]), 3) == 0.022
+    assert abs(float(matched[4]) - float(default[4])) < 0.1, "level in test"
+    assert float(matched[5]) - float(default[5]) == pytest.approx(0.5, abs=0.05)
+    assert float(matched[5]) - float(short[5]) == pytest.approx(8, abs=0.1)
+    # The words say that the others are in the plan.
+    assert len(rows) == 3 and {row[-1] for row in rows.values()} == {"1"}
