@@ -76,6 +76,7 @@ def deeper() -> dict[str, list[TrainingSettings]]:
             for start in THREE
         ],
         "β in proportion to the loss?": [run("regularise"), run("regularise-falling")],
+        "How much does the best epoch flatter?": [run(start, held_out=5_000) for start in THREE],
         "And at an effective learning rate by choice?": [
             *rates,
             run("learning-rate", optimizer="momentum"),

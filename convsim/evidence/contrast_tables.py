@@ -66,7 +66,7 @@ def gains_table(*, folder: Path = RESULTS) -> Table:
         rows=tuple(rows),
         caption=f"Gains of Table 5, paper ({EPOCHS} epochs) beside ours, paired by seed: mean "
         "[95 % interval].",
-        source=f"Paper: Belmekki et al. (2024). Ours: {provenance(_once(used))} {SETTLES}",
+        source=f"Paper: Belmekki et al. (2024). Ours: {provenance(_once(used))}{_settles(rows)}",
         prose=True,
     )
 
@@ -97,7 +97,7 @@ def contrast_table(width: int = 64, *, folder: Path = RESULTS) -> Table:
         rows=tuple(rows),
         caption=f"Differences between conditions, {named(width, sweeps[0])}, paired by seed: mean "
         "[95 % interval].",
-        source=f"{provenance(_once(used))} {SETTLES}" + not_recorded(missing),
+        source=provenance(_once(used)) + _settles(rows) + not_recorded(missing),
         prose=True,
     )
 
@@ -161,6 +161,11 @@ def reading(differences: Sequence[float], margin: float = MARGIN) -> str:
     if low <= 0 <= high:
         return f"nothing yet; {seeds_needed(differences, margin)} seeds for ± {margin:g}"
     return "a gain" if low > 0 else "a loss"
+
+
+def _settles(rows: Sequence[Sequence[str]]) -> str:
+    """What a count of seeds means, if there is one."""
+    return f" {SETTLES}" if any("seeds for" in cell for row in rows for cell in row) else ""
 
 
 def _once(records: Iterable[Training]) -> list[Training]:

@@ -131,7 +131,7 @@ def replicates_table(*, folder: Path = RESULTS) -> Table:
             for old, new in pairs
         ),
         caption=f"{named(64, [old for old, _ in pairs])}: the same training, with the same seed, "
-        "by two versions of the loop that differ in the order of their sums.",
+        "by two versions of the loop, which differ in rounding.",
         source=provenance([run for pair in pairs for run in pair]),
     )
 
