@@ -204,12 +204,17 @@ def test_a_beta_that_falls_leaves_longer_weights_and_calms_nothing() -> None:
 
 def test_a_norm_was_chosen_for_a_rate_and_led_to_it() -> None:
     rows = {row[0]: row for row in rates_table().rows}
-    matched, default, short = rows["matched-rate, 0.005"], rows["baseline"], rows["scale"]
-    assert float(matched[2]) == pytest.approx(0.005, abs=5e-5)
+    default, short = rows["baseline"], rows["scale"]
+    low, middle = rows["matched-rate, 0.005"], rows["matched-rate, 0.01"]
+    assert float(low[2]) == pytest.approx(0.005, abs=5e-5)
+    assert round(float(middle[2]), 4) == 0.0098
     assert round(float(default[2]), 4) == pytest.approx(0.0045, abs=1e-4)
     assert round(float(short[2]), 3) == 0.022
-    assert abs(float(matched[4]) - float(default[4])) < 0.1, "level in test"
-    assert float(matched[5]) - float(default[5]) == pytest.approx(0.5, abs=0.05)
-    assert float(matched[5]) - float(short[5]) == pytest.approx(8, abs=0.1)
+    assert abs(float(low[4]) - float(default[4])) < 0.1, "level in test"
+    assert float(low[5]) - float(default[5]) == pytest.approx(0.5, abs=0.05)
+    assert float(middle[4]) - float(default[4]) == pytest.approx(0.5, abs=0.05)
+    assert float(middle[5]) - float(default[5]) == pytest.approx(1.1, abs=0.1)
+    for matched in (low, middle):
+        assert float(matched[5]) - float(short[5]) == pytest.approx(8.3, abs=0.4)
     # The words say that the others are in the plan.
-    assert len(rows) == 3 and {row[-1] for row in rows.values()} == {"1"}
+    assert len(rows) == 4 and {row[-1] for row in rows.values()} == {"1"}
