@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -42,6 +43,9 @@ SEARCHES = 4 + len(PENALISED) + len(OWN_RATE)  # decov, decay, rates of SGD and 
         (["--precision", "tf32"], "precision is 'tf32' on cpu; expected an NVIDIA GPU for it"),
         (["--widths", "4,0"], "width is 0; expected a whole number, 1 or more"),
         (["--widths", "-4"], "widths are '-4'; expected whole numbers"),
+        (["--questions", "8,x"], "questions are '8,x'; expected whole numbers such as 8,18"),
+        (["--questions", "8,0"], "question 0 is not in the plan; expected numbers from 1 to"),
+        (["--questions", "8", "--seeds", "2"], "questions come with seeds; expected one or the"),
         (["--jobs", "0"], "Invalid value for '--jobs'"),
         (["--seeds", "0"], "Invalid value for '--seeds'"),
     ],
@@ -141,6 +145,23 @@ def test_digits_are_listed_where_they_are_recorded(tmp_path: Path) -> None:
         assert "1 done: nothing is left to run." in result.output
     result = CliRunner().invoke(app, ["status", "table5", *selected[1:-4], *selected[-2:]])
     assert "1 missing" in result.output  # on CIFAR-10
+
+
+def test_questions_of_the_plan_are_run_and_listed_by_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(runner, "run", lambda tasks, *_, **__: asked.extend(tasks))
+    second, first = (plan.planned("digits", [number]) for number in (2, 1))
+    for command in ("run", "status"):
+        options = ["--questions", "2, 1", "--data", "digits", "--results", str(tmp_path)]
+        result = CliRunner().invoke(app, [command, "table5", *options])
+        assert result.exit_code == 0, result.output
+        lines = result.output.splitlines()
+        for line, run in zip(lines, [*second, *first], strict=False):
+            assert line.startswith(str(run)) and line.endswith("missing")
+        assert len(lines) == len(second) + len(first) + 1
+    assert [task.settings for task in asked] == [*second, *first]
 
 
 def test_the_plan_on_other_data_is_listed_on_these_data(

@@ -51,6 +51,17 @@ def test_selected_is_every_condition_with_every_width_and_seed() -> None:
     assert some == [TrainingSettings("init", 4, seed, 3, "CIFAR-10", "float32") for seed in (0, 1)]
 
 
+def test_some_questions_of_the_plan_are_planned_by_their_numbers() -> None:
+    last = len(BOOK)
+    both = [*BOOK[last - 1].runs, *BOOK[0].runs]
+    assert plan.planned(questions=[last, 1, last]) == both
+    assert plan.planned("digits", [1]) == [replace(r, data="digits") for r in BOOK[0].runs]
+    assert plan.planned(questions=range(1, last + 1)) == plan.planned()
+    for unknown in (0, last + 1):
+        with pytest.raises(ValueError, match=f"question {unknown} is not in the plan.*to {last}"):
+            plan.planned(questions=[1, unknown])
+
+
 def record(folder: Path, settings: TrainingSettings | sweep.ChoiceSettings, **metrics: Any) -> None:
     name = TRAINING.name if isinstance(settings, TrainingSettings) else CHOICE.name
     made = make_record(name, settings, metrics, data="x", started=datetime.now(timezone.utc))

@@ -26,6 +26,9 @@ running = group("Run what is not recorded yet. Stop it at any time: what is done
 listing = group("List the runs of an experiment, done and missing.")
 
 Results = Annotated[Path, typer.Option(help="Folder of the records.")]
+Questions = Annotated[
+    str | None, typer.Option(help="Some of the plan's questions, as status counts them: 8,18.")
+]
 Conditions = Annotated[str | None, typer.Option(help=f"Some of {','.join(CONDITIONS)}.")]
 Widths = Annotated[str | None, typer.Option(help="Widths of the model; 512 adds one baseline.")]
 Seeds = Annotated[int | None, typer.Option(help="Number of seeds.", min=1)]
@@ -63,6 +66,7 @@ for _name, (_words, _) in EXPERIMENTS.items():
 @running.command("table5")
 def run_table5(
     context: typer.Context,
+    questions: Questions = None,
     conditions: Conditions = None,
     widths: Widths = None,
     seeds: Seeds = None,
@@ -76,13 +80,13 @@ def run_table5(
     cluster: Cluster = None,
     results: Results = RESULTS,
 ) -> None:
-    """Networks trained under conditions; without the first six options, the book's plan."""
+    """Networks trained under conditions; without the first seven options, the book's plan."""
     with told():
         machine = _machine(context, data_dir, device, results, jobs)
         source = source_of(data, data_dir)
-        chosen = _selected(conditions, widths, seeds, epochs, model, precision, source)
-        if chosen is None and data != PLANNED_ON:
-            chosen = plan.planned(source)
+        chosen = _selected(
+            source, data, questions, conditions, widths, seeds, epochs, model, precision
+        )
         tasks = TRAINING.tasks(plan.planned(source) if chosen is None else chosen)
         runner.run(tasks, machine, jobs=jobs, cluster=cluster)
         _echo(standing.report(chosen, results))
@@ -90,6 +94,7 @@ def run_table5(
 
 @listing.command("table5")
 def list_table5(
+    questions: Questions = None,
     conditions: Conditions = None,
     widths: Widths = None,
     seeds: Seeds = None,
@@ -103,9 +108,9 @@ def list_table5(
     with told():
         _look_into(results)
         data_set(data)
-        chosen = _selected(conditions, widths, seeds, epochs, model, precision, data)
-        if chosen is None and data != PLANNED_ON:
-            chosen = plan.planned(data)
+        chosen = _selected(
+            data, data, questions, conditions, widths, seeds, epochs, model, precision
+        )
         _echo(standing.report(chosen, results))
 
 
@@ -165,31 +170,42 @@ def _echo(lines: Iterable[str]) -> None:
 
 
 def _selected(
+    source: str,
+    data: str,
+    questions: str | None,
     conditions: str | None,
     widths: str | None,
     seeds: int | None,
     epochs: int | None,
     model: str | None,
     precision: str | None,
-    data: str,
 ) -> list[TrainingSettings] | None:
-    """The runs that the options name; None if they name none."""
+    """The runs that the options name; None for the whole plan on the data that it is made for."""
     options: dict[str, Any] = {
         "conditions": None
         if conditions is None
         else [part.strip() for part in conditions.split(",")],
-        "widths": None if widths is None else _whole_numbers(widths),
+        "widths": None if widths is None else _whole_numbers(widths, "widths", "64,128"),
         "seeds": seeds,
         "epochs": epochs,
         "model": model,
         "precision": precision,
     }
     named = {key: value for key, value in options.items() if value is not None}
-    return plan.selected(data=data, **named) if named else None
+    if questions is not None:
+        if named:
+            raise ValueError(
+                f"questions come with {', '.join(named)}; expected one or the other: the plan says "
+                "what each of its questions needs"
+            )
+        return plan.planned(source, _whole_numbers(questions, "questions", "8,18"))
+    if named:
+        return plan.selected(data=source, **named)
+    return None if data == PLANNED_ON else plan.planned(source)
 
 
-def _whole_numbers(text: str) -> list[int]:
+def _whole_numbers(text: str, what: str, such: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isdecimal() for part in parts):
-        raise ValueError(f"widths are {text!r}; expected whole numbers such as 64,128")
+        raise ValueError(f"{what} are {text!r}; expected whole numbers such as {such}")
     return [int(part) for part in parts]

@@ -206,9 +206,24 @@ BOOK = (
 """The book's plan."""
 
 
-def planned(data: str = "CIFAR-10") -> list[TrainingSettings]:
-    """All runs of the book's plan on some data, given in words."""
-    return [replace(run, data=data) for group in BOOK for run in group.runs]
+def planned(
+    data: str = "CIFAR-10", questions: Sequence[int] | None = None
+) -> list[TrainingSettings]:
+    """Runs of the book's plan on some data, given in words: all, or those of some questions.
+
+    Questions are counted from 1, as ``convsim status table5`` lists them.
+
+    Raises:
+        ValueError: for a question that the plan does not have.
+    """
+    everything = range(1, len(BOOK) + 1)
+    numbers = everything if questions is None else dict.fromkeys(questions)
+    for number in numbers:
+        if number not in everything:
+            raise ValueError(
+                f"question {number} is not in the plan; expected numbers from 1 to {len(BOOK)}"
+            )
+    return [replace(run, data=data) for number in numbers for run in BOOK[number - 1].runs]
 
 
 def selected(
