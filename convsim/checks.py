@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
@@ -137,6 +138,14 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
+def full_precision(tensor: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Within it, matrix products are of a tensor's own dtype, under autocast as well."""
+    kind = tensor.device.type
+    if kind != "meta" and torch.is_autocast_enabled(kind):
+        return torch.autocast(kind, enabled=False)
+    return contextlib.nullcontext()
+
+
 def check_module(model: nn.Module) -> None:
     """Raise a ``ValueError`` unless ``model`` is a module, and not, say, its weights."""
     if not isinstance(model, nn.Module):
@@ -146,20 +155,24 @@ def check_module(model: nn.Module) -> None:
         )
 
 
-def within_dtype(compute: Callable[..., Tensor], what: str, **tensors: Tensor) -> Tensor:
+def within_dtype(
+    compute: Callable[..., Tensor], what: str, *, check_finite: bool = True, **tensors: Tensor
+) -> Tensor:
     """What ``compute`` makes of finite tensors, or a ``ValueError``; never NaN or infinity.
 
     Where a number on the way does not fit the dtype, the result may: it is computed once more, in
-    float64. A compiled function looks at no value.
+    float64. A compiled function looks at no value, and nothing is rounded by autocast.
 
     Args:
         compute: takes the tensors, in their order.
         what: the result in words, for the message.
+        check_finite: look at the value; otherwise it is returned as it is.
         tensors: by the names that the caller gives them; looked through if the result is not
             finite.
     """
-    value = compute(*tensors.values())
-    if torch.compiler.is_compiling() or _is_finite(value):
+    with full_precision(next(iter(tensors.values()))):
+        value = compute(*tensors.values())
+    if not check_finite or torch.compiler.is_compiling() or _is_finite(value):
         return value
     for name, tensor in tensors.items():
         check_tensor(tensor, name, axes=0)

@@ -82,9 +82,8 @@ def cross_correlate(
     def slide(x: Tensor, kernel: Tensor) -> Tensor:
         return _slide(_pad(x, pads), kernel, dims)
 
-    if not check_finite:
-        return slide(x, kernel)
-    return within_dtype(slide, "a cross-correlation", x=x, kernel=kernel)
+    what = "a cross-correlation"
+    return within_dtype(slide, what, check_finite=check_finite, x=x, kernel=kernel)
 
 
 def autocorrelate(
@@ -123,7 +122,7 @@ def autocorrelate(
     def slide(x: Tensor) -> Tensor:
         return _slide(_pad(x, [(lag, lag) for lag in lags]), x, dims)
 
-    return within_dtype(slide, "an autocorrelation", x=x) if check_finite else slide(x)
+    return within_dtype(slide, "an autocorrelation", check_finite=check_finite, x=x)
 
 
 def _pad(x: Tensor, pads: Sequence[tuple[int, int]]) -> Tensor:

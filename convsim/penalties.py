@@ -94,7 +94,15 @@ def srip(weight: Tensor, *, check_finite: bool = True) -> Tensor:
         >>> srip(torch.tensor([[[2.0, 0.0]], [[0.0, 1.0]]])).item()
         3.0
     """
-    return _of(weight, check_finite, lambda w: torch.linalg.eigvalsh(_excess(w)).abs().max())
+
+    def compute(w: Tensor) -> Tensor:
+        excess = _excess(w)
+        # What is not finite has no eigenvalues, and asking for them is an error: NaN stands for it.
+        finite = torch.isfinite(excess).all()
+        largest = torch.linalg.eigvalsh(torch.where(finite, excess, 0)).abs().max()
+        return largest * torch.where(finite, 1.0, torch.nan)
+
+    return _of(weight, check_finite, compute)
 
 
 def ocnn(weight: Tensor, *, stride: int = 1, check_finite: bool = True) -> Tensor:
@@ -206,9 +214,9 @@ def decov(feature_maps: Tensor, *, check_finite: bool = True) -> Tensor:
         covariance = values.T @ values / len(values)
         return (_off_diagonal(covariance).square().sum() / 2).to(maps.dtype)
 
-    if not check_finite:
-        return compute(feature_maps)
-    return within_dtype(compute, "the penalty", feature_maps=feature_maps)
+    return within_dtype(
+        compute, "the penalty", check_finite=check_finite, feature_maps=feature_maps
+    )
 
 
 OF_WEIGHTS: dict[str, Callable[..., Tensor]] = {
@@ -229,7 +237,7 @@ def _of(weight: Tensor, check_finite: bool, compute: Callable[[Tensor], Tensor])
     def exactly(w: Tensor) -> Tensor:
         return compute(at_least_float32(w)).to(w.dtype)
 
-    return within_dtype(exactly, "the penalty", weight=weight) if check_finite else exactly(weight)
+    return within_dtype(exactly, "the penalty", check_finite=check_finite, weight=weight)
 
 
 def _excess(weight: Tensor) -> Tensor:

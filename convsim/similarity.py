@@ -95,7 +95,8 @@ def convolutional_similarity(
         check_finite: refuse NaN and infinity. Switch it off inside ``torch.func`` transforms.
 
     Returns:
-        Scalar tensor of the weight's dtype, differentiable; 0 for a single kernel.
+        Scalar tensor of the weight's dtype, differentiable any number of times in reverse mode
+        (``grad``, ``jacrev``, not ``jvp``); 0 for a single kernel. Autocast does not round it.
 
     Raises:
         ValueError: if ``weight`` is not a finite, non-empty floating-point tensor of 3 to 5 axes,
@@ -110,7 +111,7 @@ def convolutional_similarity(
     """
     check_weight(weight)
     compute = _mean_over_directions if normalized else _sum_over_pairs
-    return within_dtype(compute, "L_CS", weight=weight) if check_finite else compute(weight)
+    return within_dtype(compute, "L_CS", check_finite=check_finite, weight=weight)
 
 
 def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
@@ -134,17 +135,17 @@ def similarity_matrix(weight: Tensor, *, check_finite: bool = True) -> Tensor:
         [[6.0, 2.0], [2.0, 6.0]]
     """
     check_weight(weight)
-    if not check_finite:
-        return _products(weight)
-    return within_dtype(_products, "the similarity of a pair", weight=weight)
+    what = "the similarity of a pair"
+    return within_dtype(_products, what, check_finite=check_finite, weight=weight)
 
 
 def model_similarity(model: nn.Module) -> Tensor:
     r"""Sum of :func:`convolutional_similarity` over a model's convolutional layers.
 
-    Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` counts once, grouped and dilated ones too; a
-    module used in several places counts once. Transposed convolutions do not count. A weight that
-    is computed from others, by weight norm, spectral norm or a pruning mask, counts as computed.
+    Every ``Conv1d``, ``Conv2d`` and ``Conv3d`` counts once, grouped and dilated ones too; so do a
+    module that is used in several places, and a weight that several modules share. Transposed
+    convolutions do not count. A weight that is computed from others, by weight norm, spectral norm
+    or a pruning mask, counts as computed.
 
     Args:
         model: any module.
@@ -161,14 +162,16 @@ def model_similarity(model: nn.Module) -> Tensor:
         >>> model_similarity(model).item() > 0
         True
     """
-    layers = convolutional_layers(model)
-    total = current_weight(layers[0][1]).new_zeros(())
-    for name, layer in layers:
+    of_weights: dict[int, Tensor] = {}
+    for name, layer in convolutional_layers(model):
+        own = id(layer._parameters.get("weight", layer))
         try:
-            total = total + convolutional_similarity(current_weight(layer)).to(total)
+            if own not in of_weights:
+                of_weights[own] = convolutional_similarity(current_weight(layer))
         except ValueError as error:
             raise ValueError(f"layer {name!r}: {error}") from error
-    return total
+    first, *rest = of_weights.values()
+    return sum((value.to(first) for value in rest), start=first)
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -199,9 +202,8 @@ def _inner(a: Tensor, b: Tensor, a_name: str, b_name: str, dims: int, check_fini
     def inner(a: Tensor, b: Tensor) -> Tensor:
         return (a * b).sum(tuple(range(-dims, 0)))
 
-    if not check_finite:
-        return inner(a, b)
-    return within_dtype(inner, "an inner product", **{a_name: a, b_name: b})
+    tensors = {a_name: a, b_name: b}
+    return within_dtype(inner, "an inner product", check_finite=check_finite, **tensors)
 
 
 def _sum_over_pairs(weight: Tensor) -> Tensor:

@@ -19,7 +19,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from convsim.checks import at_least_float32, check_weight, check_whole, within_dtype
+from convsim.checks import (
+    at_least_float32,
+    check_weight,
+    check_whole,
+    full_precision,
+    within_dtype,
+)
 
 Form = Literal["gram", "fft"]
 
@@ -122,7 +128,8 @@ class _Autocorrelations(torch.autograd.Function):
         (weight,) = ctx.saved_tensors
         # Moving a tap changes lag n and lag -n.
         both = gradient + _negate_lags(gradient, weight.shape[2:], ctx.form)
-        return _weight_gradient(weight, both, ctx.form), None
+        with full_precision(weight):
+            return _weight_gradient(weight, both, ctx.form), None
 
 
 class _SumOverPairs(torch.autograd.Function):
@@ -144,10 +151,11 @@ class _SumOverPairs(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, None]:
         weight, rest = ctx.saved_tensors
-        if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
-            rest = others(kernel_autocorrelations(weight, ctx.form))
-        # Autocorrelations, and so their sums, are the same at lag n and lag -n.
-        return _weight_gradient(weight, rest * (2 * gradient), ctx.form), None
+        with full_precision(weight):
+            if torch.is_grad_enabled():  # a second derivative is wanted, so leave nothing constant
+                rest = others(kernel_autocorrelations(weight, ctx.form))
+            # Autocorrelations, and so their sums, are the same at lag n and lag -n.
+            return _weight_gradient(weight, rest * (2 * gradient), ctx.form), None
 
 
 # Function.apply asks for the signature of forward each time; kept here, it costs a look-up.

@@ -147,6 +147,11 @@ def test_digits_are_listed_where_they_are_recorded(tmp_path: Path) -> None:
     assert "1 missing" in result.output  # on CIFAR-10
 
 
+def test_an_experiment_on_networks_says_that_there_are_none(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["status", "maps", "--results", str(tmp_path)])
+    assert result.exit_code == 0 and "none is kept beside these records" in result.output
+
+
 def test_questions_of_the_plan_are_run_and_listed_by_their_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

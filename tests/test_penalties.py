@@ -13,6 +13,7 @@ from scipy.linalg import circulant, svdvals
 from torch import Tensor
 
 from convsim import convolutional_similarity
+from convsim import penalties as module
 from convsim.operators import circular_operator
 from convsim.patches import expected_gram, patch_autocorrelation
 from convsim.penalties import decov, mutual_coherence, ocnn, orthoreg, soft_orthogonality, srip
@@ -209,6 +210,31 @@ def test_half_precision_is_summed_in_float32(penalty: Callable[..., Tensor]) -> 
     value = penalty(weight)
     assert value.dtype == torch.float16
     assert value.item() == pytest.approx(penalty(weight.double()).item(), rel=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("penalty", module.OF_WEIGHTS.values(), ids=module.OF_WEIGHTS)
+def test_autocast_rounds_no_penalty(penalty: Callable[..., Tensor], dtype: torch.dtype) -> None:
+    weight = weight_of((8, 3, 3, 3)).float().requires_grad_()
+    exact = penalty(weight)
+    for check_finite in (True, False):
+        with torch.autocast("cpu", dtype):
+            value = penalty(weight, check_finite=check_finite)
+        assert value.dtype == torch.float32 and value.item() == exact.item()
+        gradients = (torch.autograd.grad(v, weight, retain_graph=True)[0] for v in (value, exact))
+        assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("penalty", OF_WEIGHTS)
+def test_what_overflows_on_the_way_is_computed_once_more(penalty: Callable[..., Tensor]) -> None:
+    weight = weight_of((4, 3, 3)).float() * 1e25
+    if penalty is orthoreg:  # it does not depend on the norms
+        assert penalty(weight).item() == pytest.approx(penalty(weight.double()).item())
+        return
+    with pytest.raises(ValueError, match=r"the penalty overflows torch.float32"):
+        penalty(weight)
+    assert penalty(weight, check_finite=False).isfinite().logical_not()
+    assert penalty(weight.double()).item() > 1e49
 
 
 @pytest.mark.parametrize("penalty", OF_WEIGHTS)

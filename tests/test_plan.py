@@ -49,6 +49,9 @@ def test_selected_is_every_condition_with_every_width_and_seed() -> None:
     assert {(r.epochs, r.data, r.batch_size) for r in rows} == {(100, "CIFAR-10", 512)}
     some = selected(conditions=("init",), widths=(4,), seeds=2, epochs=3, precision="float32")
     assert some == [TrainingSettings("init", 4, seed, 3, "CIFAR-10", "float32") for seed in (0, 1)]
+    assert selected(conditions=("init", "init"), widths=(4, 4), seeds=1) == selected(
+        conditions=("init",), widths=(4,), seeds=1
+    )
 
 
 def test_some_questions_of_the_plan_are_planned_by_their_numbers() -> None:

@@ -219,6 +219,31 @@ def test_dilated_convolution_equals_its_stretched_form() -> None:
     torch.testing.assert_close(model_similarity(layer).detach(), pairwise_similarity(stretched))
 
 
+@pytest.mark.parametrize("normalized", [False, True])
+def test_a_backward_pass_under_autocast_is_not_rounded(normalized: bool) -> None:
+    weight = torch.randn(16, 4, 3, 3, requires_grad=True)
+    matrix = similarity_matrix(weight)
+    value = convolutional_similarity(weight, normalized=normalized)
+    (exact,) = torch.autograd.grad(value, weight)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = convolutional_similarity(weight, normalized=normalized)
+        (gradient,) = torch.autograd.grad(value, weight)
+        assert torch.equal(similarity_matrix(weight), matrix)
+    assert torch.equal(gradient, exact)
+
+
+def test_a_weight_of_two_layers_counts_once() -> None:
+    first, second = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
+    second.weight = first.weight
+    model = nn.Sequential(first, second)
+    assert model_similarity(model).item() == convolutional_similarity(first.weight).item()
+
+
+def test_model_names_a_layer_without_numbers() -> None:
+    with pytest.raises(ValueError, match="layer '0': weight holds no numbers yet"):
+        model_similarity(nn.Sequential(nn.LazyConv2d(4, 3)))
+
+
 def test_shared_layer_counts_once() -> None:
     layer = nn.Conv1d(2, 2, 3)
     torch.testing.assert_close(

@@ -239,7 +239,7 @@ def selected(
     """Every condition with every width and seed; width 512 is the paper's one baseline."""
     return [
         TrainingSettings(condition, width, seed, epochs, data, precision, model=model)
-        for width in widths
-        for condition in (conditions if width != WIDEST else ("baseline",))
+        for width in dict.fromkeys(widths)
+        for condition in (dict.fromkeys(conditions) if width != WIDEST else ("baseline",))
         for seed in range(seeds if width != WIDEST else 1)
     ]

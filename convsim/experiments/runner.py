@@ -242,6 +242,11 @@ def perform(
 
 def standing(tasks: Sequence[Task], folder: Path = RESULTS) -> Iterator[str]:
     """A line for each run: its record, or that there is none."""
+    if not tasks:
+        yield (
+            "no runs: they need trained networks, and none is kept beside these records; "
+            "convsim run table5 trains and keeps some"
+        )
     for task in tasks:
         path = task.path(folder)
         note = "missing"
