@@ -10,11 +10,14 @@ frequencies, and not because a descent made them so.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from numbers import Real
 
 import torch
 from torch import Tensor
 
 from convsim.checks import check_dims, check_number, check_tensor, check_weight
+from convsim.kernel_options import check_generator
 
 _LARGEST_SEED = 2**31
 EVERYWHERE, LOW, HIGH = (0.0, 1.0), (0.0, 0.5), (0.5, 1.0)
@@ -47,8 +50,8 @@ def draw_frequencies(
         Tensor ``(count, dims)``, float64, in radians per tap.
 
     Raises:
-        ValueError: if ``count`` is less than 1, ``dims`` is not 1, 2 or 3, or ``between`` is not
-            two shares in order.
+        ValueError: if ``count`` is less than 1, ``dims`` is not 1, 2 or 3, ``between`` is not two
+            shares in order, or ``generator`` no generator on the CPU.
 
     Example:
         >>> generator = torch.Generator().manual_seed(0)
@@ -60,6 +63,7 @@ def draw_frequencies(
         raise ValueError(f"count is {count}; expected at least 1 frequency: pass one a kernel")
     check_dims(dims)
     check_between(between)
+    check_generator(generator)
     if even:
         seed = int(torch.randint(_LARGEST_SEED, (1,), generator=generator))
         sobol = torch.quasirandom.SobolEngine(dims, scramble=True, seed=seed)
@@ -72,10 +76,16 @@ def draw_frequencies(
 
 def check_between(between: tuple[float, float]) -> None:
     """Raise a ``ValueError`` unless these are two shares in order."""
-    if not 0 <= between[0] < between[1] <= 1:
+    in_order = (
+        isinstance(between, Sequence)
+        and len(between) == 2
+        and all(isinstance(share, Real) for share in between)
+        and 0 <= between[0] < between[1] <= 1
+    )
+    if not in_order:
         raise ValueError(
-            f"between is {between}; expected two shares of the cube of frequencies in order, such "
-            "as (0, 0.5) for its low half"
+            f"between is {between!r}; expected two shares of the cube of frequencies in order, "
+            "such as (0, 0.5) for its low half"
         )
 
 
@@ -143,6 +153,7 @@ def band_kernels(
             "all, a number for each kernel axis"
         )
     check_number(width, "width")
+    check_generator(generator)
     exact = frequencies.to("cpu", torch.float64).expand(count, dims)
     if not width:
         coefficients = draw_coefficients(like, generator)
@@ -177,6 +188,7 @@ def noise_kernels(
     """
     check_weight(like, "like", check_finite=True)
     check_between(between)
+    check_generator(generator)
     positions = positions_of_taps(like.shape[2:])
     lags = positions[:, :, None] - positions[:, None]
     covariance = torch.zeros(lags.shape[1:], dtype=torch.float64)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convsim.checks import check_whole
 from convsim.extras import extra
 
 CIFAR10_CLASSES = (
@@ -66,11 +67,15 @@ class Images:
             size: images in a batch.
             order: which images, in which order, as indices on the images' device; by default
                 all of them as they lie.
+
+        Raises:
+            ValueError: if ``size`` is no whole number above 0.
         """
-        count = len(self) if order is None else len(order)
-        for start in range(0, count, size):
-            index = slice(start, start + size) if order is None else order[start : start + size]
-            yield self.normalized(index), self.labels[index]
+        check_whole(size, "size", least=1, what="images")
+        starts = range(0, len(self) if order is None else len(order), size)
+        parts = (slice(start, start + size) for start in starts)
+        indices = parts if order is None else (order[part] for part in parts)
+        return ((self.normalized(index), self.labels[index]) for index in indices)
 
     def subset(self, index: Tensor | slice) -> Images:
         """Some of the images, normalised as before."""

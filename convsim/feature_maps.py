@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -14,6 +15,8 @@ from convsim.checks import check_tensor
 from convsim.map_cosines import MapCosines, MapSums, average
 
 Batches = Tensor | Iterable[Tensor]
+ONE_AT_A_TIME = threading.RLock()
+"""Hooks see the calls of all threads, and a model's mode is one for all of them."""
 
 
 def feature_map_cosines(
@@ -74,7 +77,8 @@ def watch(
 ) -> None:
     """Run a model, batch by batch, and see every call of some layers.
 
-    The model runs in evaluation mode and without gradients, and is left as it was.
+    The model runs in evaluation mode and without gradients, and is left as it was. Threads take
+    turns, so that none sees the calls of another.
 
     Args:
         model: the model that is run.
@@ -103,35 +107,44 @@ def watch(
 
         return hook
 
-    modes = [(module, module.training) for module in model.modules()]
-    hooks = [
-        layer.register_forward_hook(measure(name, _weight(layer).ndim), with_kwargs=True)
-        for name, layer in layers.items()
-    ]
     batches = 0
-    try:
-        model.eval()
-        for batch in [images] if isinstance(images, Tensor) else images:
-            check_tensor(batch, f"batch {batches} of images" if batches else "images", axes=2)
-            calls.update(dict.fromkeys(layers, 0))
-            batches += 1
-            try:
-                with torch.no_grad(), _without_compiled_code():
-                    model(batch)
-            except Exception as error:
-                raise ValueError(_refusal(model, layers, batch, error)) from error
-            if faults:
-                raise ValueError(faults[0])
-    finally:
-        for handle in hooks:
-            handle.remove()
-        for module, training in modes:
-            module.training = training
+    with ONE_AT_A_TIME, in_evaluation(model):
+        hooks = [
+            layer.register_forward_hook(measure(name, _weight(layer).ndim), with_kwargs=True)
+            for name, layer in layers.items()
+        ]
+        try:
+            for batch in [images] if isinstance(images, Tensor) else images:
+                check_tensor(batch, f"batch {batches} of images" if batches else "images", axes=2)
+                calls.update(dict.fromkeys(layers, 0))
+                batches += 1
+                try:
+                    with torch.no_grad(), without_compiled_code():
+                        model(batch)
+                except Exception as error:
+                    raise ValueError(_refusal(model, layers, batch, error)) from error
+                if faults:
+                    raise ValueError(faults[0])
+        finally:
+            for handle in hooks:
+                handle.remove()
     if not batches:
         raise ValueError("images has no batch; expected one at least: a generator can be read once")
 
 
-def _without_compiled_code() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def in_evaluation(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while; every submodule is in its own mode again then."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        model.eval()
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def without_compiled_code() -> contextlib.AbstractContextManager[None]:
     """Run as Python for a while: code that is compiled already calls no new hooks."""
     # Nothing is compiled before torch._dynamo is there, and its import would take a second.
     if "torch._dynamo" not in sys.modules:

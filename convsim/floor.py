@@ -13,8 +13,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from convsim.checks import at_least_float32, check_dims, check_weight, check_whole, within_dtype
+from convsim.checks import at_least_float32, check_weight, check_whole, within_dtype
 from convsim.correlation import autocorrelate, cross_correlate
+from convsim.kernel_options import checked_sizes
 from convsim.similarity import convolutional_similarity
 from convsim.spectrum import kernel_autocorrelations, others
 
@@ -42,10 +43,8 @@ def sharpest_kernel(kernel_size: Sequence[int]) -> Tensor:
         >>> sharpest_kernel([3]).square().mul(7).round(decimals=6).tolist()
         [2.0, 3.0, 2.0]
     """
-    check_dims(len(kernel_size))
     kernel = torch.ones((), dtype=torch.float64)
-    for taps in kernel_size:
-        check_whole(taps, "an entry of kernel_size", least=1, what="taps")
+    for taps in checked_sizes(kernel_size):
         kernel = kernel[..., None] * torch.tensor(_sharpest_line(taps), dtype=torch.float64)
     return kernel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,8 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from convsim.checks import check_module
+from convsim.checks import check_module, check_weight
+from convsim.kernel_options import check_writable
 from convsim.state_dicts import FORMS, stored_forms
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -76,6 +77,52 @@ def check_plain_weights(layers: Sequence[tuple[str, Convolution]]) -> None:
                 f"layer {name!r} computes its weight from other tensors; expected a plain weight "
                 "to train: remove its parametrization, weight norm or pruning mask first"
             )
+
+
+def chosen_layers(
+    model: nn.Module, layers: Collection[str] | None = None
+) -> dict[str, Convolution]:
+    """Those of a model's convolutions whose weights are to be changed, by name, in its order.
+
+    Args:
+        model: any module with a convolution.
+        layers: their names; by default all. An iterator is read once.
+
+    Raises:
+        ValueError: if the model has no convolution, ``layers`` is no list of their names, or a
+            weight cannot be written to: computed from others, not there yet, or expanded.
+    """
+    found = dict(convolutional_layers(model))
+    if layers is not None:
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            name = layers if isinstance(layers, str) else "conv1"
+            raise ValueError(f'layers is {layers!r}; expected a list of names: pass ["{name}"]')
+        names = list(layers)
+        for name in names:
+            if name not in list(found):
+                raise ValueError(
+                    f"layers has {name!r}, which is no convolution of the model; expected some of "
+                    f"{', '.join(map(repr, found))}"
+                )
+        found = {name: layer for name, layer in found.items() if name in names}
+    check_plain_weights([*found.items()])
+    for name, layer in found.items():
+        check_weight(layer.weight, f"layer {name!r}: weight")
+        check_writable(layer.weight, f"layer {name!r}: weight")
+    return found
+
+
+@contextlib.contextmanager
+def restored_on_error(layers: Iterable[Convolution]) -> Iterator[None]:
+    """Within it, layers are changed all or not at all: an error puts their weights back."""
+    weights = [(layer.weight, layer.weight.detach().clone()) for layer in layers]
+    try:
+        yield
+    except BaseException:
+        with torch.no_grad():
+            for weight, before in weights:
+                weight.copy_(before)
+        raise
 
 
 def class_name(module: nn.Module) -> str:

@@ -16,7 +16,7 @@ together. By default kernels keep the norms that they have.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -32,8 +32,15 @@ from convsim.bands import (
     moved_between,
     positions_of_taps,
 )
-from convsim.checks import check_dims, check_number, check_weight, check_whole
-from convsim.layers import check_plain_weights, convolutional_layers
+from convsim.checks import check_number, check_weight, check_whole
+from convsim.kernel_options import (
+    check_start,
+    check_window,
+    check_writable,
+    checked_sizes,
+    generator_or_default,
+)
+from convsim.layers import chosen_layers, restored_on_error
 
 GABOR_TAPS = 5
 """Fewest taps on an axis: with fewer a window leaves hardly more than one."""
@@ -64,8 +71,9 @@ def random_bands_(
         The weight.
 
     Raises:
-        ValueError: if ``weight`` is not a finite weight, ``width`` or ``norm`` not a finite number,
-            0 or more, or ``between`` not two shares in order.
+        ValueError: if ``weight`` is not a finite weight with a place in memory for each element,
+            ``width`` or ``norm`` not a finite number, 0 or more, ``between`` not two shares in
+            order, or ``generator`` no generator on the CPU.
 
     Example:
         >>> weight = torch.randn(64, 64, 3, 3, generator=torch.Generator().manual_seed(0))
@@ -114,7 +122,7 @@ def flat_bands_(
         True
     """
     like = _with_norm(weight, norm)
-    return _put(weight, balanced_bands(like, generator=_or_default(generator), flat=True))
+    return _put(weight, balanced_bands(like, generator=generator_or_default(generator), flat=True))
 
 
 def gabor_(
@@ -157,23 +165,26 @@ def gabor_(
             f"the kernels' size is {size}; expected {GABOR_TAPS} taps or more on every axis: a "
             "window over fewer cuts off most of a wave; use random_bands_"
         )
-    if not (math.isfinite(window) and window > 0):
-        raise ValueError(f"window is {window!r}; expected a finite share of the size, above 0")
-    generator = _or_default(generator)
+    check_window(window)
+    generator = generator_or_default(generator)
     frequencies = draw_frequencies(len(like), len(size), generator=generator, between=between)
     ones = torch.ones(like.shape, dtype=torch.float64)
     waves = band_kernels(ones, frequencies, generator=generator)
     positions = positions_of_taps(weight.shape[2:])
     taps = torch.tensor(size, dtype=torch.float64)[:, None]
-    distances = (positions - (taps - 1) / 2) / (window * taps)
-    return _put(weight, at_norms(waves.flatten(2) * (-distances.square().sum(0) / 2).exp(), like))
+    from_middle = positions - (taps - 1) / 2
+    exponents = -(from_middle / (window * taps)).square().sum(0) / 2
+    if exponents.max() < -354:  # no tap in the middle, and squares without digits: from the nearest
+        beyond = from_middle.square() - from_middle.square().amin(dim=1, keepdim=True)
+        exponents = -(beyond / (window * taps) / (window * taps)).sum(0) / 2
+    return _put(weight, at_norms(waves.flatten(2) * exponents.exp(), like))
 
 
 def apply_(
     model: nn.Module,
     start: Callable[..., Tensor] = random_bands_,
     *,
-    layers: Sequence[str] | None = None,
+    layers: Collection[str] | None = None,
     **options: Any,
 ) -> nn.Module:
     """Give a network's convolutions a start, in place.
@@ -190,29 +201,24 @@ def apply_(
         The model.
 
     Raises:
-        ValueError: if the model has no convolution, or one whose weight is computed from others,
-            if ``layers`` names one that it has not, or as ``start``; the message names the layer.
+        ValueError: if the model has no convolution, or one whose weight is computed from others
+            or not there yet, if ``layers`` names one that it has not, if ``start`` takes no such
+            options, or as ``start``; the message names the layer, and no weight is changed then.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
         >>> apply_(model, even_bands_, layers=["0"]) is model
         True
     """
-    found = dict(convolutional_layers(model))
-    unknown = sorted(set(layers or ()) - set(found))
-    if unknown:
-        raise ValueError(
-            f"layers has {unknown[0]!r}, which is no convolution of the model; expected some of "
-            f"{', '.join(map(repr, found))}"
-        )
-    chosen = [(name, layer) for name, layer in found.items() if layers is None or name in layers]
-    check_plain_weights(chosen)
-    for name, layer in chosen:
-        if layer.weight[0, 0].numel() > 1:
-            try:
-                start(layer.weight, **options)
-            except ValueError as error:
-                raise ValueError(f"layer {name!r}: {error}") from error
+    chosen = chosen_layers(model, layers)
+    check_start(start, options)
+    with restored_on_error(chosen.values()):
+        for name, layer in chosen.items():
+            if layer.weight[0, 0].numel() > 1:
+                try:
+                    start(layer.weight, **options)
+                except ValueError as error:
+                    raise ValueError(f"layer {name!r}: {error}") from error
     return model
 
 
@@ -245,15 +251,12 @@ def expected_similarity(
         >>> round(expected_similarity([3, 3]), 2), round(expected_similarity([3, 3], kernels=64), 2)
         (0.37, 0.36)
     """
-    dims = len(kernel_size)
-    check_dims(dims)
-    for taps in kernel_size:
-        check_whole(taps, "an entry of kernel_size", least=1, what="taps")
+    kernel_size = checked_sizes(kernel_size)
     check_number(width, "width")
     check_between(between)
     if kernels is not None:
         check_whole(kernels, "kernels", least=2)
-    points = _POINTS[dims]
+    points = _POINTS[dims := len(kernel_size)]
     cube = (2 * positions_of_taps(torch.Size([points] * dims)).T + 1 - points) * math.pi / points
     reach = torch.tensor(kernel_size, dtype=torch.float64)[:, None]
     lags = positions_of_taps(torch.Size(2 * taps - 1 for taps in kernel_size)) - (reach - 1)
@@ -274,7 +277,7 @@ def _fill(
     *,
     even: bool,
 ) -> Tensor:
-    like, generator = _with_norm(weight, norm), _or_default(generator)
+    like, generator = _with_norm(weight, norm), generator_or_default(generator)
     frequencies = draw_frequencies(
         len(like), like.ndim - 2, generator=generator, between=between, even=even
     )
@@ -284,15 +287,12 @@ def _fill(
 def _with_norm(weight: Tensor, norm: float | None) -> Tensor:
     """A weight of the same shape, whose kernels have the norm that is wanted."""
     check_weight(weight, check_finite=norm is None)
+    check_writable(weight)
     like = weight.detach()
     if norm is None:
         return like
     check_number(norm, "norm")
     return torch.full_like(like, norm / like[0].numel() ** 0.5)
-
-
-def _or_default(generator: torch.Generator | None) -> torch.Generator:
-    return generator or torch.default_generator
 
 
 @torch.no_grad()

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from convsim.checks import check_tensor
-from convsim.layers import Convolution, check_plain_weights, class_name, convolutional_layers
+from convsim.feature_maps import ONE_AT_A_TIME
+from convsim.layers import (
+    Convolution,
+    chosen_layers,
+    class_name,
+    convolutional_layers,
+    restored_on_error,
+)
 from convsim.patches import autocorrelation_for, orthogonal_maps
 
 
@@ -43,9 +51,10 @@ def orthogonalize_maps(
         The model.
 
     Raises:
-        ValueError: if the model has no such layer, computes a weight from other tensors or refuses
-            the images, or as :func:`convsim.patches.orthogonal_maps`; the message names the layer,
-            and no weight is changed then.
+        ValueError: if the model has no such layer, computes a weight from other tensors, has one
+            that is not there yet or refuses the images, or as
+            :func:`convsim.patches.orthogonal_maps`; the message names the layer, and no weight is
+            changed then.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -56,25 +65,14 @@ def orthogonalize_maps(
         >>> [layer.correlation < 0.1 for layer in report.layers]
         [True, True]
     """
-    found = dict(convolutional_layers(model))
-    for name in found if layers is None else layers:
-        if name not in found:
-            raise ValueError(f"layer {name!r} is no convolution; expected some of {list(found)}")
-    changed = {name: found[name] for name in (found if layers is None else layers)}
-    check_plain_weights([*changed.items()])
-    weights = {name: layer.weight.detach().clone() for name, layer in changed.items()}
+    changed = chosen_layers(model, layers)
 
     def change(layer: Convolution, maps: Tensor) -> None:
         seen = autocorrelation_for(layer, maps, centered=centered)
         layer.weight.copy_(orthogonal_maps(layer.weight, seen, eps=eps, leading=leading))
 
-    try:
+    with restored_on_error(changed.values()):
         _visit(model, changed, images, change)
-    except BaseException:
-        with torch.no_grad():
-            for name, weight in weights.items():
-                changed[name].weight.copy_(weight)
-        raise
     return model
 
 
@@ -118,31 +116,35 @@ def _visit(
     check_tensor(images, "images", axes=2)
     met: set[str] = set()
 
-    def visitor(name: str) -> Callable[[Convolution, tuple[Tensor, ...]], None]:
-        def hook(layer: Convolution, inputs: tuple[Tensor, ...]) -> None:
+    def visitor(name: str) -> Callable[..., None]:
+        def hook(layer: Convolution, given: tuple[Any, ...], named: dict[str, Any]) -> None:
             if name not in met:
                 met.add(name)
                 try:
-                    act(layer, inputs[0])
+                    act(layer, next(iter((*given, *named.values()))))
                 except ValueError as error:
                     raise ValueError(f"layer {name!r}: {error}") from error
 
         return hook
 
-    hooks = [layer.register_forward_pre_hook(visitor(name)) for name, layer in layers.items()]
-    try:
-        with torch.no_grad(), _with_statistics_of_the_batch(model):
-            model(images)
-    except ValueError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{class_name(model)} refused images of shape {tuple(images.shape)} "
-            f"({type(error).__name__}: {error}); expected a batch that model(images) accepts"
-        ) from error
-    finally:
-        for handle in hooks:
-            handle.remove()
+    with ONE_AT_A_TIME:
+        hooks = [
+            layer.register_forward_pre_hook(visitor(name), with_kwargs=True)
+            for name, layer in layers.items()
+        ]
+        try:
+            with torch.no_grad(), _with_statistics_of_the_batch(model):
+                model(images)
+        except ValueError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{class_name(model)} refused images of shape {tuple(images.shape)} "
+                f"({type(error).__name__}: {error}); expected a batch that model(images) accepts"
+            ) from error
+        finally:
+            for handle in hooks:
+                handle.remove()
 
 
 @contextlib.contextmanager

@@ -115,3 +115,32 @@ def test_flat_bands_have_a_flat_mean_spectrum(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(spectrum, spectrum.mean(), rtol=1e-9)
     assert spectrum.mean() == pytest.approx(mean_spectrum(like).mean())
     assert np.abs(mean_spectrum(like) / spectrum - 1).max() > 0.01
+
+
+def test_large_kernels_without_a_solution_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted = Mock(wraps=balance.jacobian_of_sum)
+    monkeypatch.setattr(balance, "jacobian_of_sum", counted)
+    like = random(4, 1, 15, 15)
+    miss = worst_miss(balanced_bands(like, generator=seeded(0)), like)
+    assert counted.call_count < 60
+    assert miss < 0.9 * worst_miss(random_bands(like), like)
+
+
+@pytest.mark.parametrize(
+    ("shape", "small"),
+    [((4, 8, 3, 3), True), ((8, 3, 5, 5), True), ((2, 1, 5, 5, 5), True), ((4, 1, 15, 15), False)],
+)
+def test_small_kernels_take_all_steps(
+    shape: tuple[int, ...], small: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    like = random(*shape)
+    before = balanced_bands(like, generator=seeded(0))
+    monkeypatch.setattr(balance, "_LEAST_GAIN", 0.0)  # then only rounding is a reason to stop
+    assert torch.equal(balanced_bands(like, generator=seeded(0)), before) == small
+
+
+def test_large_flat_bands_are_flatter_than_random_ones() -> None:
+    like = random(64, 1, 15, 15)
+    flat, plain = balanced_bands(like, generator=seeded(0), flat=True), random_bands(like)
+    spread = [mean_spectrum(weight).std() for weight in (flat, plain)]
+    assert spread[0] < 0.7 * spread[1]

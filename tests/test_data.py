@@ -82,6 +82,12 @@ def test_batches_keep_the_order_and_the_last_is_smaller() -> None:
     assert torch.equal(second, test.normalized(slice(0, 1))) and last == test.labels[0]
 
 
+@pytest.mark.parametrize("size", [0, -1, 1.5, True])
+def test_batches_hold_an_image_or_more(size: Any) -> None:
+    with pytest.raises(ValueError, match=f"size is {size}; expected a whole number of images, 1 o"):
+        digits()[1].batches(size)
+
+
 def test_a_subset_is_normalised_as_before() -> None:
     train, _ = digits()
     index = torch.tensor([9, 1])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -222,3 +224,21 @@ def test_memory_does_not_grow_with_the_number_of_batches() -> None:
         sums.add(torch.rand(2, 6, 50))
     kept = [value for value in vars(sums).values() if isinstance(value, Tensor)]
     assert sum(value.numel() for value in kept) == 6 + 2 * 6 * 6
+
+
+def test_threads_take_turns() -> None:
+    class Slow(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self:
+                x = layer(x)
+                sleep(0.02)  # and another thread runs
+            return x
+
+    torch.manual_seed(0)
+    model = Slow(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3))
+    batches = [torch.rand(size, 1, 8, 8) for size in (2, 3)]
+    expected = [redundancy_report(model, batch) for batch in batches]
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(lambda batch: redundancy_report(model, batch), batches))
+    assert [report.layers for report in found] == [report.layers for report in expected]
+    assert all(module.training for module in model.modules())

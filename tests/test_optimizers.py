@@ -179,6 +179,20 @@ def test_every_parameter_is_given_once(name: str) -> None:
         assert {group["lr"] for group in optimizer.param_groups} == {0.1}
 
 
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_shared_weight_is_given_once_and_makes_one_step(name: str) -> None:
+    shared, alone = (nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3)) for _ in range(2))
+    shared[1].weight = shared[0].weight
+    alone.load_state_dict(shared.state_dict())
+    for model in (shared, alone):
+        optimizer = make_optimizer(name, model, convolutional_layers(model), lr=0.1)
+        model[0].weight.grad = torch.ones_like(model[0].weight)
+        optimizer.step()
+    order = [id(value) for group in optimizer.param_groups for value in group["params"]]
+    assert order[:2] == [id(layer.weight) for layer in alone]
+    assert torch.equal(shared[0].weight, alone[0].weight)
+
+
 @pytest.mark.parametrize("name", ["SGD", "momentum"])
 def test_weight_decay_touches_the_weights_of_convolutions_only(name: str) -> None:
     model, start = tiny(), tiny()

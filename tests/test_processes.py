@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from convsim.experiments import pools
 from convsim.experiments.pools import SIGNALS, stopping
 from convsim.experiments.processes import alone_in, is_running, work_through
 from convsim.training.history import Stopped
@@ -72,6 +73,7 @@ def test_a_signal_asks_the_run_to_stop(number: signal.Signals) -> None:
     with pytest.raises(Stopped, match="^first: after a step$"):
         alone(perform)
     assert asked == [False, True]  # and the second did not start
+    assert not stopping()  # what this process does next is something else
     assert [signal.getsignal(each) for each in SIGNALS] == before
 
 
@@ -229,3 +231,4 @@ def test_a_dask_cluster_is_asked_to_stop_and_then_left(tmp_path: Path) -> None:
             work("deaf", 2)
         assert time.monotonic() - started < PATIENCE
         (tmp_path / "release").touch()
+    pools._set_asked(False)  # the worker was this process, which other tests run in

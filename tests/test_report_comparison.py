@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import pytest
@@ -71,6 +72,28 @@ def test_a_dead_layer_has_no_factor() -> None:
     change = compare(before, after).layers[0]
     assert change.moved == {} and change.most is None
     assert repr(compare(before, after)).splitlines()[2].split()[1:3] == ["–", "–"]
+
+
+@pytest.mark.parametrize(
+    "wrap", [nn.DataParallel, torch.compile, lambda model: torch.compile(nn.DataParallel(model))]
+)
+def test_a_wrapper_changes_no_name(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    before, after = network(), network()
+    with torch.no_grad():
+        after[2].weight.normal_()
+    expected = compare(before, after).layers
+    for pair in ((before, wrap(after)), (nn.DataParallel(before), wrap(after))):
+        found = compare(*pair)
+        assert found.layers == expected or pair[0] is not before
+        assert [layer.moved for layer in found.layers] == [layer.moved for layer in expected]
+        assert (found.gone, found.new) == ((), ())
+    [alone] = compare(before[0], wrap(after[0])).layers
+    assert alone.name == "" and not alone.most
+    # A name is left alone where it is the same on both sides, or one layer is outside.
+    inside = nn.ModuleDict({"module": network()})
+    assert [layer.name for layer in compare(inside, inside).layers][0] == "module.0"
+    with pytest.raises(ValueError, match="no layer of the same name, such as '0' and 'module.0'"):
+        compare(network(), nn.ModuleDict({"module": network(), "other": nn.Conv2d(2, 4, 3)}))
 
 
 def test_what_cannot_be_compared() -> None:

@@ -185,6 +185,19 @@ def test_weights_that_do_not_fit_are_named(folder: Path) -> None:
     assert "expected 1000 classes, not 10: in Python, load the file into torchvision.mod" in text
 
 
+def test_names_that_all_begin_with_module_are_those_of_the_model(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = models.get_model(SMALL, weights=None)
+    path = tmp_path / "w.safetensors"
+    for prefix in ("module.", "module._orig_mod."):
+        save_file({prefix + name: value for name, value in model.state_dict().items()}, path)
+        assert report_of(SMALL, weights=path).layers == redundancy_report(model).layers
+    save_file({"module.conv1.0.weight": torch.ones(24, 3, 3, 3)}, path)
+    assert "(missing: conv1.1.weight, conv1.1.bias, " in refused(SMALL, "--weights", path)
+    save_file({"module.a": torch.ones(1), "b": torch.ones(1)}, path)
+    assert "unexpected: b, module.a)" in refused(SMALL, "--weights", path)
+
+
 def test_files_that_hold_no_weights_for_a_model(folder: Path) -> None:
     (cut := folder / "cut.safetensors").write_bytes(b"\x10\0\0\0\0\0\0\0{")
     for path, message in {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors import safe_open
 from torch import nn
 
@@ -42,6 +43,13 @@ train, test = digits()
 fit(ShallowCNN(4), train.subset(slice(0, 300)), test, epochs=1000, lr=0.05, batch_size=64,
     beta=0.01, progress=False, checkpoint=Path(sys.argv[1]))
 """
+
+
+def with_shared_kernels() -> nn.Sequential:
+    torch.manual_seed(0)
+    convolutions = [nn.Conv2d(3, 4, 3, stride=4), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)]
+    convolutions[2].weight = convolutions[1].weight
+    return nn.Sequential(*convolutions, nn.Flatten(), nn.Linear(256, 10))
 
 
 def epochs_in(path: Path) -> int:
@@ -78,7 +86,7 @@ def test_a_killed_run_continues_to_the_same_bits(tmp_path: Path) -> None:
     assert_same_bits(finished, never_killed)
 
 
-@pytest.mark.parametrize("make", [network, with_dropout])
+@pytest.mark.parametrize("make", [network, with_dropout, with_shared_kernels])
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_a_run_stopped_in_an_epoch_continues_to_the_same_bits(
     make: Any, steps: int, tmp_path: Path

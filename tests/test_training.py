@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +95,55 @@ def test_training_errors() -> None:
     model = small()
     nn.init.constant_(model[2].weight, float("nan"))
     with pytest.raises(ValueError, match="step 1, layer '2': weight of shape .* has 270 NaN"):
+        minimize_similarity(model, iterations=1)
+
+
+def tied() -> nn.Sequential:
+    """Two layers that share their weight, behind one that does not."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
+    model[2].weight = model[1].weight
+    return model
+
+
+def test_a_shared_weight_makes_one_step() -> None:
+    model = tied()
+    minimize_similarity(model, iterations=1, lr=0.01)
+    # Adam's first step is as long as its learning rate.
+    moved = (model[1].weight - tied()[1].weight).abs()
+    torch.testing.assert_close(moved.median().item(), 0.01, rtol=1e-3, atol=0)
+    scale_free = minimize_similarity(tied(), iterations=2, scale_free=True)
+    assert scale_free[1].weight is scale_free[2].weight
+
+
+@pytest.mark.parametrize("switch", [torch.no_grad, torch.inference_mode])
+def test_a_descent_switches_gradients_on_for_itself(switch: Any) -> None:
+    model, expected = small(), minimize_similarity(small(), iterations=3)
+    with switch():
+        minimize_similarity(model, iterations=3)
+        assert not torch.is_grad_enabled()
+    for found, weight in zip(model.parameters(), expected.parameters(), strict=True):
+        assert torch.equal(found, weight)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_descent_leaves_gradients_as_they_were(fails: bool) -> None:
+    model = small()
+    given = model[0].weight.grad = torch.ones_like(model[0].weight)
+
+    def stop(step: int) -> None:
+        if fails and step == 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) if fails else contextlib.nullcontext():
+        minimize_similarity(model, iterations=2, on_step=stop)
+    assert model[0].weight.grad is given and bool((given == 1).all())
+    assert all(value.grad is None for value in model.parameters() if value is not model[0].weight)
+
+
+def test_a_lazy_layer_is_named() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LazyConv2d(4, 3))
+    with pytest.raises(ValueError, match="^the weight of layer '1' holds no numbers yet; expected"):
         minimize_similarity(model, iterations=1)
 
 

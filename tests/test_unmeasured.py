@@ -94,3 +94,28 @@ def test_a_scripted_model_says_as_much() -> None:
     expected = redundancy_report(model).unmeasured
     assert [left.name for left in expected] == ["1", "2"]
     assert redundancy_report(torch.jit.script(model)).unmeasured == expected
+
+
+@pytest.mark.filterwarnings("ignore:.*quantiz")
+def test_quantised_layers_have_weights_of_their_own() -> None:
+    plain = nn.ModuleList([nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Linear(4, 5), nn.LSTM(4, 4)])
+    quantised = torch.ao.quantization.quantize_dynamic(plain, {nn.Linear, nn.LSTM})
+    expected = redundancy_report(plain).unmeasured
+    assert [(left.name, left.kind) for left in expected] == [("2", "Linear"), ("3", "LSTM")]
+    assert redundancy_report(quantised).unmeasured == expected
+
+
+def test_tokens_positions_and_scales_are_no_missed_convolutions() -> None:
+    class Block(nn.Module):
+        def __init__(self, *shape: int) -> None:
+            super().__init__()
+            self.own, self.inner = nn.Parameter(torch.ones(shape)), nn.Conv2d(1, 2, 1)
+
+    def reason(*shape: int) -> str:
+        [left] = redundancy_report(Block(*shape)).unmeasured
+        return left.reason
+
+    for shape in ((1, 1, 8), (1, 7, 8), (8, 1, 1)):
+        assert reason(*shape) == "no convolution"
+    for shape in ((2, 1, 3), (2, 3, 1), (4, 4, 3, 3)):
+        assert reason(*shape).endswith(f"does not know, with a weight of shape {shape}")

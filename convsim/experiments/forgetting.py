@@ -134,7 +134,7 @@ def measure(settings: ForgettingSettings, train: Images, test: Images) -> Forget
     def watch(step: int) -> None:
         for name, layer in layers:
             weight = layer.weight.detach().clone()
-            if step and layer.weight.grad is not None:  # before the first: Algorithm 1's last one
+            if step and layer.weight.grad is not None:
                 gradients[name] += layer.weight.grad.square().sum().item()
             lengths[name] += (weight - before[name]).square().sum().item()
             before[name] = weight

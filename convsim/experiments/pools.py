@@ -61,7 +61,10 @@ def open_pool(jobs: int, cluster: str | None) -> Iterator[Pool]:
             yield pool
     elif jobs == 1:
         _asked.clear()
-        yield Pool(_Here(), 1, _asked.set)
+        try:
+            yield Pool(_Here(), 1, _asked.set)
+        finally:
+            _asked.clear()  # whoever runs something in this process next has not been asked
     else:
         with _processes(jobs) as pool:
             yield pool

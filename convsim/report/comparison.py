@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from convsim.report.measuring import redundancy_report
 from convsim.report.readings import LayerReport, RedundancyReport
+from convsim.report.wrappers import unwrapped
 from convsim.table import Table
 
 READINGS = {
@@ -105,7 +106,8 @@ def compare(
 
     Args:
         before: a model, or a report on one.
-        after: the same network later, or another with layers of the same names.
+        after: the same network later, or another with layers of the same names. Where one of the
+            two is wrapped, in ``DataParallel`` or by ``torch.compile``, the prefix is left out.
         images: a batch for both models, prepared as in training; None leaves feature maps out,
             unless reports are given that have them.
 
@@ -133,6 +135,8 @@ def compare(
             f"the reports are on images of shapes {first.images} and {then.images}; expected the "
             "same images for both: measure both models again with one batch"
         )
+    if not {layer.name for layer in first.layers} & {layer.name for layer in then.layers}:
+        first, then = (_without_wrapper(report) for report in (first, then))
     found = {layer.name: layer for layer in then.layers}
     both = [layer for layer in first.layers if layer.name in found]
     if not both:
@@ -149,6 +153,12 @@ def compare(
         tuple(layer.name for layer in first.layers if layer.name not in names),
         tuple(name for name in found if name not in names),
     )
+
+
+def _without_wrapper(report: RedundancyReport) -> RedundancyReport:
+    names = unwrapped(layer.name for layer in report.layers)
+    layers = zip(report.layers, names, strict=True)
+    return replace(report, layers=tuple(replace(layer, name=name) for layer, name in layers))
 
 
 def _change(before: LayerReport, after: LayerReport) -> LayerChange:

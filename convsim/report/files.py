@@ -19,6 +19,7 @@ from convsim.extras import extra
 from convsim.report.images import Prepare, image_batches
 from convsim.report.measuring import redundancy_report, weights_report
 from convsim.report.readings import RedundancyReport
+from convsim.report.wrappers import unwrapped
 from convsim.state_dicts import FORMS, stored_forms
 
 
@@ -177,6 +178,8 @@ def _load(module: nn.Module, name: str, path: Path) -> None:
     count = "num_batches_tracked"
     given = {n: value for n, value in _state_dict(path).items() if not n.endswith(count)}
     state = module.state_dict()
+    if not given.keys() & state.keys():
+        given = dict(zip(unwrapped(given), given.values(), strict=True))
     missing = [n for n in state if n not in given and not n.endswith(count)]
     unexpected = [n for n in given if n not in state]
     sizes = {n: (tuple(given[n].shape), tuple(state[n].shape)) for n in state if n in given}

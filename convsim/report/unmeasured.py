@@ -68,13 +68,15 @@ def _reason(module: nn.Module) -> str:
         return "transposed convolution: it spreads values instead of summing them"
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
         return "its weight has no shape yet: run the model once"
-    packed = not own and not [*module.children()] and "Conv" in kind
-    if packed:
+    if not own and not [*module.children()] and "Conv" in kind:
         return "its weight is no parameter, but packed or quantised: measure the model before that"
-    shapes = [tuple(p.shape) for p in own if p.ndim > 2]
+    # Tokens, positions and scales of channels are no kernels: there is one, or a number for each.
+    shapes = [tuple(p.shape) for p in own if p.ndim > 2 and 1 < len(p) < p.numel()]
     if shapes and "Norm" not in kind:
         return f"of a class that convsim does not know, with a weight of shape {shapes[0]}"
-    return NO_CONVOLUTION if own else ""
+    # Quantised layers, recurrent ones too, have a method where others have the parameter.
+    quantised = callable(getattr(module, "weight", getattr(module, "get_weight", None)))
+    return NO_CONVOLUTION if own or quantised else ""
 
 
 def unmeasured_in_words(left_out: Sequence[Unmeasured]) -> str:

@@ -84,6 +84,16 @@ def kernels(device: torch.device, *, tf32: bool) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32 = before
 
 
+def epoch_seed(seed: int, epoch: int) -> int:
+    """What the generators are seeded with for an epoch, of which they take 64 bits."""
+    return seed * 1_000_003 + epoch
+
+
+def forked_generators(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Leave the generators of random numbers as they are before it, whatever is drawn within it."""
+    return torch.random.fork_rng([device] if device.type == "cuda" else [])
+
+
 def generator_state(device: torch.device) -> Tensor:
     """State of the generator that dropout draws from."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-from convsim.checks import check_number, check_whole
-from convsim.layers import check_plain_weights, convolutional_layers
+from convsim.checks import check_number, check_weight, check_whole
+from convsim.layers import Convolution, check_plain_weights, convolutional_layers
 from convsim.similarity import convolutional_similarity
+from convsim.training.optimizers import distinct_weights
 
 
 def minimize_similarity(
@@ -23,8 +24,9 @@ def minimize_similarity(
     r"""Descend with Adam on the sum of :math:`L_{CS}` over a model's convolutions, in place.
 
     This is the paper's Algorithm 1, an initialisation: no data is seen, and nothing but the
-    convolutions' weights changes. The loss is homogeneous of degree four, so the descent shrinks
-    the weights; with ``scale_free`` it cannot.
+    convolutions' weights changes, not their ``grad`` either; a weight that several layers share
+    makes one step. The loss is homogeneous of degree four, so the descent shrinks the weights;
+    with ``scale_free`` it cannot.
 
     Args:
         model: any module with a ``Conv1d``, ``Conv2d`` or ``Conv3d``.
@@ -38,9 +40,9 @@ def minimize_similarity(
         The model.
 
     Raises:
-        ValueError: if the model has no convolution, or one whose weight is frozen or computed
-            from others, if ``iterations`` or ``lr`` is out of range, or if the loss of a layer
-            stops being finite; the message names the layer and the step.
+        ValueError: if the model has no convolution, or one whose weight is frozen, computed from
+            others or not there yet, if ``iterations`` or ``lr`` is out of range, or if the loss of
+            a layer stops being finite; the message names the layer and the step.
 
     Example:
         >>> from convsim import model_similarity
@@ -56,16 +58,34 @@ def minimize_similarity(
     layers = convolutional_layers(model)
     check_plain_weights(layers)
     for name, layer in layers:
+        check_weight(layer.weight, f"the weight of layer {name!r}")
         if not layer.weight.requires_grad:
             raise ValueError(
                 f"the weight of layer {name!r} is frozen; expected one that requires a gradient: "
                 "call requires_grad_() on it"
             )
-    weights = [layer.weight for _, layer in layers]
+    weights = distinct_weights(layers)
+    gradients = [weight.grad for weight in weights]
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            _descend(layers, weights, iterations, lr, scale_free, on_step or (lambda _step: None))
+    finally:
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+    return model
+
+
+def _descend(
+    layers: Sequence[tuple[str, Convolution]],
+    weights: Sequence[Tensor],
+    iterations: int,
+    lr: float,
+    scale_free: bool,
+    on_step: Callable[[int], None],
+) -> None:
     norms = [kernel_norms(weight) for weight in weights]
     optimizer = torch.optim.Adam(weights, lr=lr)
-    if on_step is not None:
-        on_step(0)
+    on_step(0)
     for step in range(1, iterations + 1):
         optimizer.zero_grad()
         loss = weights[0].new_zeros(())
@@ -80,9 +100,7 @@ def minimize_similarity(
             with torch.no_grad():
                 for weight, norm in zip(weights, norms, strict=True):
                     weight.mul_(norm / kernel_norms(weight))
-        if on_step is not None:
-            on_step(step)
-    return model
+        on_step(step)
 
 
 def kernel_norms(weight: Tensor) -> Tensor:

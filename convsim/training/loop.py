@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from convsim.data import Images
-from convsim.layers import check_plain_weights, convolutional_layers
+from convsim.layers import convolutional_layers
 from convsim.training.arithmetic import (
     autocast,
+    epoch_seed,
+    forked_generators,
     generator_state,
     kernels,
     set_generator_state,
@@ -29,8 +31,9 @@ from convsim.training.history import (
     check_finite,
     measure_layers,
 )
-from convsim.training.inputs import check_images, check_training
+from convsim.training.inputs import check_training
 from convsim.training.optimizers import make_optimizer
+from convsim.training.scores import check_scores
 from convsim.training.terms import added_terms
 
 LOOP = 2
@@ -68,6 +71,13 @@ def fit(
 
     With ``beta`` above 0 this is the paper's Algorithm 2, with 0 plain training; the defaults are
     the paper's. Model and images stay on the model's device, the weights in channels-last order.
+    A weight that several layers share is one parameter, and makes one step.
+
+    First the model runs on a few images of each set, in evaluation mode, and is left as it was.
+    Every epoch then puts it into training mode, with all of its submodules: frozen ones too, such
+    as a batch normalisation that was in evaluation mode. It is left so; without an epoch to train,
+    modes stay as they were.
+
     An epoch's shuffle depends on ``seed`` and its number alone, so that a run that was stopped
     continues from its checkpoint to the same numbers.
 
@@ -104,7 +114,9 @@ def fit(
         included.
 
     Raises:
-        ValueError: for settings out of range, or a checkpoint that is damaged or of another run.
+        ValueError: for settings out of range, a checkpoint that is damaged or of another run,
+            images that are not as :class:`convsim.data.Images` has them, or a model that cannot
+            be trained on them.
         FloatingPointError: if the loss or a weight stops being finite; the message names the
             epoch, the layer and the last finite loss.
         convsim.training.history.Stopped: if ``stop`` said yes.
@@ -122,9 +134,9 @@ def fit(
     settings |= {"penalty": penalty, "strength": strength, "optimizer": optimizer}
     settings |= {"beta_follows_loss": beta_follows_loss}
     settings |= {"seed": seed, "precision": precision}
-    check_training(model, train, test, checkpoint, settings | {"epochs": epochs})
-    if held_out is not None:
-        check_images(held_out, "held_out")
+    sets = {"train": train, "test": test}
+    sets |= {} if held_out is None else {"held_out": held_out}
+    check_training(model, sets, checkpoint, settings | {"epochs": epochs})
     settings |= {"data": train.source, "images": len(train), "loop": LOOP}
     settings |= {"held_out": 0 if held_out is None else len(held_out)}
     device = next(model.parameters()).device
@@ -148,7 +160,7 @@ def fit(
     if on_step is not None:
         on_step(made)
     with (
-        torch.random.fork_rng([device] if device.type == "cuda" else []),
+        forked_generators(device),
         tqdm(
             total=epochs * steps,
             initial=made,
@@ -187,7 +199,6 @@ class _Run:
         self.checkpoint, self.stop = checkpoint, stop
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload,unused-ignore]
         self.layers = convolutional_layers(model)
-        check_plain_weights(self.layers)
         rates = settings["lr"], settings["weight_decay"]
         self.optimizer = make_optimizer(settings["optimizer"], model, self.layers, *rates)
         self.epochs, self.underway = (
@@ -205,7 +216,7 @@ class _Run:
     def train_epoch(self, number: int, note_step: Callable[[], object]) -> bool:
         """Train for the rest of an epoch; whether it came to its end."""
         device, settings, underway = self.train.pixels.device, self.settings, self.underway
-        torch.manual_seed(settings["seed"] * 1_000_003 + number)
+        torch.manual_seed(epoch_seed(settings["seed"], number))
         order = torch.randperm(len(self.train), device=device)
         if underway.generator is not None:
             set_generator_state(device, underway.generator)
@@ -244,6 +255,8 @@ class _Run:
         # Only the forward pass: a backward pass under autocast gave wrong gradients on a CPU.
         with autocast(batch.device, self.settings["precision"]):
             scores = self.model(batch)
+        # Some networks give more in training than in evaluation.
+        check_scores(scores, len(batch), "train", len(self.train.classes))
         cross_entropy = nn.functional.cross_entropy(scores.float(), labels)
         share = cross_entropy.detach() / math.log(scores.shape[1])
         terms = added_terms(self.layers, outputs, self.settings, share)

@@ -68,6 +68,11 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
 """By name: the class, and what it is called with beside the learning rate; else its defaults."""
 
 
+def distinct_weights(layers: Sequence[tuple[str, Convolution]]) -> list[Tensor]:
+    """The layers' weights, in their order; one that several layers share is there once."""
+    return [*{id(layer.weight): layer.weight for _, layer in layers}.values()]
+
+
 def make_optimizer(
     name: str,
     model: nn.Module,
@@ -85,7 +90,7 @@ def make_optimizer(
         weight_decay: a weight decay that is added to the gradient, as in SGD.
     """
     kind, options = OPTIMIZERS[name]
-    weights: list[Tensor] = [layer.weight for _, layer in layers]
+    weights = distinct_weights(layers)
     held = set(map(id, weights))
     rest = [parameter for parameter in model.parameters() if id(parameter) not in held]
     groups: list[dict[str, Any]] = [

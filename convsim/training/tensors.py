@@ -21,8 +21,11 @@ CHECKSUM = "checksum"
 def tensors_file(tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> bytes:
     """The content of a safetensors file: tensors, and notes that can be JSON."""
     texts = {name: json.dumps(note) for name, note in notes.items()}
-    # Whatever memory format they have, the file holds them row by row.
-    rows = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # Whatever memory format they have, the file holds them row by row, and shared ones twice.
+    rows = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
     return safetensors.torch.save(rows, metadata=texts | {CHECKSUM: _checksum(rows, texts)})
 
 
