@@ -118,16 +118,17 @@ def test_figure_4_is_a_grid_with_a_control(tmp_path: Path) -> None:
             resnet(tmp_path, start, 30 + more, learning_rate=lr, batch_size=128)
             resnet(tmp_path, start, 90, learning_rate=lr, batch_size=128, model="ResNet18-CIFAR")
     resnet(tmp_path, "init", 40, learning_rate=0.01, batch_size=64, iterations=10)
-    one, two = deeper_figures.resnet_table(tmp_path).rows
+    one, trained, two, _ = deeper_figures.resnet_table(tmp_path).rows
     none = "[n = 1]"
-    assert one == ("0.001", "128", "30.00", f"+20.00 {none}", f"+19.00 {none}", f"+1.00 {none}")
-    assert two[:2] == ("0.01", "128") and two[3] == f"+3.00 {none}"
+    place = ("0.001", "128", "test, best")
+    assert one == (*place, "30.00", f"+20.00 {none}", f"+19.00 {none}", f"+1.00 {none}")
+    assert trained == (*place[:2], "training, last", "40.00", *one[4:])
+    assert two[:2] == ("0.01", "128") and two[4] == f"+3.00 {none}"
     lines = {trace.name: trace for trace in deeper_figures.resnet_figure(tmp_path).data}
     assert [*lines["init"].x] == [0.001, 0.01] and [*lines["init"].y] == [50, 33]
     # All images say more than some, once they are there.
     resnet(tmp_path, "baseline", 60, learning_rate=0.1, batch_size=64, images=0, epochs=50)
-    ((lr, size, level, *_),) = deeper_figures.resnet_table(tmp_path).rows
-    assert (lr, size, level) == ("0.1", "64", "60.00")
+    assert deeper_figures.resnet_table(tmp_path).rows[0][:4] == ("0.1", "64", "test, best", "60.00")
 
 
 def test_figure_5_begins_with_the_baseline_on_both_lines(tmp_path: Path) -> None:

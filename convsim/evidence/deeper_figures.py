@@ -11,7 +11,12 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from convsim.evidence.deeper_tables import PAIRS, by_condition, missing_error, trainings
-from convsim.evidence.statistics import best_test, interval_in_words, paired_differences
+from convsim.evidence.statistics import (
+    best_test,
+    interval_in_words,
+    last_training,
+    paired_differences,
+)
 from convsim.evidence.sweeps import PAPERS, Training
 from convsim.evidence.training_figures import STYLES
 from convsim.evidence.training_tables import not_recorded, provenance
@@ -108,7 +113,7 @@ def cells(folder: Path = RESULTS) -> dict[Cell, dict[str, list[Training]]]:
 
 
 def resnet_table(folder: Path = RESULTS) -> Table:
-    """Figure 4: test accuracy of ResNet-18 by learning rate, batch size and start.
+    """Figure 4, and the training accuracy: ResNet-18 by learning rate, batch size and start.
 
     Raises:
         ValueError: as :func:`resnet_trainings`.
@@ -116,20 +121,21 @@ def resnet_table(folder: Path = RESULTS) -> Table:
     found = cells(folder)
     rows = []
     for (lr, size), runs in found.items():
-        base = [best_test(run) for run in runs.get("baseline", [])]
-        differences = (
-            paired_differences(runs.get(a, []), runs.get(b, []), best_test) for a, b in PAIRS
-        )
-        level = f"{fmean(base):.2f}" if base else "–"
-        rows.append((f"{lr:g}", str(size), level, *map(interval_in_words, differences)))
+        for measure, words in ((best_test, "test, best"), (last_training, "training, last")):
+            base = [measure(run) for run in runs.get("baseline", [])]
+            differences = (
+                paired_differences(runs.get(a, []), runs.get(b, []), measure) for a, b in PAIRS
+            )
+            level = f"{fmean(base):.2f}" if base else "–"
+            rows.append((f"{lr:g}", str(size), words, level, *map(interval_in_words, differences)))
     used = [run for runs in found.values() for some in runs.values() for run in some]
     return Table(
         columns=(
-            *(("", "η"), ("", "batch"), ("test accuracy, best", "baseline")),
+            *(("", "η"), ("", "batch"), ("", "accuracy"), ("%", "baseline")),
             *(("points", f"{a} − {b}") for a, b in PAIRS),
         ),
         rows=tuple(rows),
-        caption=f"ResNet-18, {STEPS} steps of Algorithm 1, {_images(used)}: best test accuracy, "
+        caption=f"ResNet-18, {STEPS} steps of Algorithm 1, {_images(used)}: accuracy, "
         "and differences between starts, paired by seed, mean [95 % interval].",
         source=provenance(used),
     )
