@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,6 +105,24 @@ def test_what_only_some_records_state_shares_the_last_column(tmp_path: Path) -> 
     assert [name for _, name in table.columns] == ["record", "besides"]
     expected = ["", "optimizer: Adam; images: 5000", "optimizer: SGDP"]
     assert [row[1] for row in table.rows] == expected
+
+
+@pytest.mark.parametrize(("others", "gathered"), [(1, True), (2, False)])
+def test_a_setting_that_few_change_shares_the_last_column(
+    tmp_path: Path, others: int, gathered: bool
+) -> None:
+    for seed in range(19 - others):
+        save(tmp_path, "table5", TrainingSettings("baseline", seed=seed, loop=2), {})
+    for seed in range(others):
+        changed = TrainingSettings("baseline", seed=seed, loop=2, batch_size=64)
+        save(tmp_path, "table5", changed, {})
+    (table,) = provenance.record_tables(tmp_path)
+    last = "besides" if gathered else "batch size"
+    assert [name for _, name in table.columns] == ["record", "seed", last]
+    usual = "" if gathered else "512"
+    special = "batch size: 64" if gathered else "64"
+    assert Counter(row[2] for row in table.rows) == {usual: 19 - others, special: others}
+    assert table.source.endswith(" Usually: batch size: 512.") == gathered
 
 
 def test_words_are_sorted_after_numbers(tmp_path: Path) -> None:

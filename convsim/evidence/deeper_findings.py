@@ -141,11 +141,13 @@ def _figure_4(folder: Path) -> Finding:
         near = bounds[0] <= GAIN <= bounds[1]
         verdict = AGREE if near else MIXED if bounds[0] > 0 else DIFFER
     settings = runs["init"][0].settings
+    lr, size = PLACE
+    images = f", {settings['images']:,} images" if settings.get("images") else ""
     return Finding(
         what,
         says,
-        f"{interval_in_words(gains)} at learning rate {PLACE[0]:g} and batches of {PLACE[1]}, "
-        f"{interval_in_words(over_scale)} more than shrinking alone; {settings['epochs']} epochs",
+        f"{interval_in_words(gains)}; {interval_in_words(over_scale)} against shrinking; "
+        f"η {lr:g}, batches of {size}, {settings['epochs']} epochs{images}",
         verdict,
         CHAPTER,
     )

@@ -23,7 +23,8 @@ EXPERIMENTS = {
     "floor": "How far a layer's loss can fall at fixed norms (linear time)",
     "benchmark": "What each form of the loss costs (linear time)",
     "penaltybenchmark": "What each penalty costs (relatives)",
-    "table5": "CNN1 trained in several ways (training, scale or similarity, the input)",
+    "table5": "CNN1 and ResNet-18, trained in several ways (training, scale or similarity, the "
+    "input, deeper)",
     "table5choice": "Numbers that some of these trainings need (scale or similarity, the input)",
     "trainingbenchmark": "What a step of training costs (training)",
     "maps": "Feature maps of trained networks, raw and centred (scale or similarity)",
@@ -40,6 +41,10 @@ EXPERIMENTS = {
 """What each experiment asks, and the chapters that print its records."""
 TRAININGS = ("table5", "table5choice", "overlapregularized")
 """Experiments whose oldest records do not say that they had version 1 of the training loop."""
+PER_RECORD = ("data", "hardware", "started", "seconds", "versions", "commit", "command")
+"""Where, when and how a record was made: columns of their own."""
+USUALLY = 0.9
+"""Share of records with one value of a setting, from which on the others are the special ones."""
 
 
 def all_records(folder: Path = RESULTS) -> dict[str, list[tuple[str, Record[Any]]]]:
@@ -98,7 +103,7 @@ def record_tables(folder: Path = RESULTS) -> list[Table]:
 
 def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
     described = [_describe(record) for _, record in named]
-    _gather(described)
+    usual = _gather(described)
     keys = list(dict.fromkeys(key for description in described for key in description))
     values = {key: [description.get(key, "") for description in described] for key in keys}
     shared = {key: cells[0] for key, cells in values.items() if len(set(cells)) == 1}
@@ -109,7 +114,7 @@ def _record_table(name: str, named: Sequence[tuple[str, Record[Any]]]) -> Table:
         columns=(("", "record"), *(("", key) for key in own)),
         rows=tuple(sorted(rows, key=lambda row: [_in_order(cell) for cell in row[1:]])),
         caption=f"{name}: {EXPERIMENTS[name]}.",
-        source="All: " + "; ".join(f"{key}: {text}" for key, text in shared.items()) + ".",
+        source=f"All: {_in_words(shared)}." + (f" Usually: {_in_words(usual)}." if usual else ""),
         # Versions and commands are sentences, and wrap where a line would not hold them.
         prose=sum(widths) > 120,
     )
@@ -144,14 +149,30 @@ def _seconds(record: Record[Any]) -> float:
     return max(record.seconds, sum(steps))
 
 
-def _gather(described: Sequence[dict[str, str]]) -> None:
-    """Put what only some records state, such as another optimiser, into one column, the last."""
+def _gather(described: Sequence[dict[str, str]]) -> dict[str, str]:
+    """Put what is special about some records, such as another optimiser, into a last column.
+
+    That is what only some of them state, and what is otherwise in a few; how it is in all the
+    others is returned.
+    """
     stated = Counter(key for description in described for key in description)
     some = [key for key, records in stated.items() if records < len(described)]
+    usual = {}
+    for key in stated.keys() - {*some, *PER_RECORD}:
+        ((value, count), *others) = Counter(each[key] for each in described).most_common()
+        if others and count >= USUALLY * len(described):
+            usual[key] = value
+    some += [key for key in stated if key in usual]
     if some:
         for description in described:
-            other = [f"{key}: {description.pop(key)}" for key in some if key in description]
+            own = {key: description.pop(key) for key in some if key in description}
+            other = [f"{key}: {text}" for key, text in own.items() if text != usual.get(key)]
             description["besides"] = "; ".join(other)
+    return {key: usual[key] for key in stated if key in usual}
+
+
+def _in_words(settings: dict[str, str]) -> str:
+    return "; ".join(f"{key}: {text}" for key, text in settings.items())
 
 
 def _short(commit: str) -> str:
