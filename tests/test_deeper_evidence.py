@@ -139,13 +139,17 @@ def test_figure_5_begins_with_the_baseline_on_both_lines(tmp_path: Path) -> None
         if steps == 10:
             resnet(tmp_path, "scale", scale, **place, iterations=steps)
     resnet(tmp_path, "init", 90, learning_rate=0.01, batch_size=128)
-    lines = {trace.name: trace for trace in deeper_figures.resnet_steps_figure(tmp_path).data}
-    assert [*lines["init"].x] == [0, 10, 200] and [*lines["init"].y] == [50, 54, 58]
-    assert [*lines["scale"].x] == [0, 10] and [*lines["scale"].y] == [50, 53]
+    figure = deeper_figures.resnet_steps_figure(tmp_path)
+    lines = {(trace.name, trace.yaxis): trace for trace in figure.data}
+    assert [*lines["init", "y"].x] == [0, 10, 200] and [*lines["init", "y"].y] == [50, 54, 58]
+    assert [*lines["scale", "y"].x] == [0, 10] and [*lines["scale", "y"].y] == [50, 53]
+    assert [*lines["scale", "y2"].y] == [60, 63], "in training, ten points above test"
     table = deeper_figures.resnet_steps_table(tmp_path)
-    cells = [row[:1] + tuple(cell.partition(" [")[0] for cell in row[1:]) for row in table.rows]
+    cells = [row[:2] + tuple(cell.partition(" [")[0] for cell in row[2:]) for row in table.rows]
+    ten = ("+4.00", "+3.00", "+1.00")
+    most = ("+8.00", "not recorded", "not recorded")
     assert cells == [
-        ("10", "+4.00", "+3.00", "+1.00"),
-        ("200", "+8.00", "not recorded", "not recorded"),
+        *(("10", accuracy, *ten) for accuracy in ("test, best", "training, last")),
+        *(("200", accuracy, *most) for accuracy in ("test, best", "training, last")),
     ]
     assert table.source.endswith("Not recorded: scale, 200 steps.")

@@ -29,6 +29,8 @@ from convsim.table import Table
 RESNET = "ResNet18"
 STEPS = 200
 """Of Algorithm 1 in Figure 4."""
+MEASURES = {"test, best": best_test, "training, last": last_training}
+"""The accuracies of a training that are shown, by name."""
 FALLING = {
     "loss": "training loss",
     "train_accuracy": "training accuracy, %",
@@ -121,7 +123,7 @@ def resnet_table(folder: Path = RESULTS) -> Table:
     found = cells(folder)
     rows = []
     for (lr, size), runs in found.items():
-        for measure, words in ((best_test, "test, best"), (last_training, "training, last")):
+        for words, measure in MEASURES.items():
             base = [measure(run) for run in runs.get("baseline", [])]
             differences = (
                 paired_differences(runs.get(a, []), runs.get(b, []), measure) for a, b in PAIRS
@@ -192,24 +194,24 @@ def steps_of_start(folder: Path = RESULTS) -> dict[str, dict[int, list[Training]
 
 
 def resnet_steps_figure(folder: Path = RESULTS) -> go.Figure:
-    """Figure 5: best test accuracy over the steps of Algorithm 1, and of shrinking alone.
+    """Figure 5, and the training accuracy: over the steps of Algorithm 1, and of shrinking alone.
 
     Raises:
         ValueError: as :func:`resnet_trainings`.
     """
-    figure = go.Figure()
+    figure = stacked([f"{words} accuracy, %" for words in MEASURES])
     said = []
     for start, runs in steps_of_start(folder).items():
-        points = {steps: fmean(map(best_test, some)) for steps, some in runs.items()}
-        _points(figure, start, points, {}, named=True)
-        said += [f"{start}, {steps} steps: {value:.1f}" for steps, value in points.items()]
-    figure.update_xaxes(title_text="steps of Algorithm 1")
-    figure.update_yaxes(title_text="best test<br>accuracy, %")
+        for row, (words, measure) in enumerate(MEASURES.items(), start=1):
+            points = {steps: fmean(map(measure, some)) for steps, some in runs.items()}
+            _points(figure, start, points, {"row": row, "col": 1}, named=row == 1)
+            said += [f"{start}, {steps} steps, {words}: {at:.1f}" for steps, at in points.items()]
+    figure.update_xaxes(title_text="steps of Algorithm 1", row=len(MEASURES))
     return finish(
         figure,
-        height=380,
-        alt="Best test accuracy of ResNet-18 over the steps of Algorithm 1, and from weights that "
-        "were shrunk alone: " + "; ".join(said) + ".",
+        height=110 + 200 * len(MEASURES),
+        alt="Accuracy of ResNet-18 over the steps of Algorithm 1, and from weights that were "
+        "shrunk alone: " + "; ".join(said) + ".",
     )
 
 
@@ -224,15 +226,16 @@ def resnet_steps_table(folder: Path = RESULTS) -> Table:
     rows, missing = [], []
     for steps in sorted({steps for of in found.values() for steps in of} - {0}):
         runs = {name: of.get(steps, []) for name, of in found.items()} | {"baseline": base}
-        differences = [paired_differences(runs[a], runs[b], best_test) for a, b in PAIRS]
-        rows.append((str(steps), *map(interval_in_words, differences)))
+        for words, measure in MEASURES.items():
+            differences = (paired_differences(runs[a], runs[b], measure) for a, b in PAIRS)
+            rows.append((str(steps), words, *map(interval_in_words, differences)))
         missing += [f"{a}, {steps} steps" for a in ("init", "scale") if not runs[a]]
     used = [run for of in found.values() for some in of.values() for run in some]
     return Table(
-        columns=(("", "steps"), *(("points", f"{a} − {b}") for a, b in PAIRS)),
+        columns=(("", "steps"), ("", "accuracy"), *(("points", f"{a} − {b}") for a, b in PAIRS)),
         rows=tuple(rows),
         caption=f"ResNet-18 at learning rate 0.01 and batches of 64, {_images(used)}: differences "
-        "in best test accuracy between starts, paired by seed.",
+        "in accuracy between starts, paired by seed.",
         source=provenance(used) + not_recorded(missing),
     )
 
