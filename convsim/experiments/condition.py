@@ -22,7 +22,7 @@ class Condition:
         chosen: the option of :func:`convsim.training.fit` that a search decides, or None;
             ``"own_lr"`` is its ``lr``, which each condition then searches for by itself.
         options: further options of :func:`convsim.training.fit`.
-        kept: the trained network of seed 0 is kept beside its record.
+        kept: the trained network is kept beside its record.
     """
 
     words: str

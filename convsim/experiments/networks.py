@@ -15,7 +15,7 @@ from convsim.experiments.record import RESULTS, Record, record_path
 from convsim.training.tensors import read_tensors, tensors_file
 
 WIDTH = 64
-"""The width of which networks are kept, those of seed 0 and some conditions."""
+"""The width of which networks are kept, those of some conditions."""
 RECORDS = "table5"
 KEPT = tuple(name for name, condition in CONDITIONS.items() if condition.kept)
 
@@ -23,7 +23,7 @@ KEPT = tuple(name for name, condition in CONDITIONS.items() if condition.kept)
 def is_kept(settings: TrainingSettings) -> bool:
     """Whether the network of a run is kept."""
     usual = settings.ordinary and settings.model == "ShallowCNN"
-    return usual and settings.width == WIDTH and settings.seed == 0 and settings.condition in KEPT
+    return usual and settings.width == WIDTH and settings.condition in KEPT
 
 
 def network_path(record: Record[Any], folder: Path = RESULTS) -> Path:
@@ -40,8 +40,8 @@ def load_network(record: Record[Any], folder: Path = RESULTS) -> nn.Module:
     settings, path = settings_of(record), network_path(record, folder)
     if not path.exists():
         raise ValueError(
-            f"no network is kept for {settings}; expected a condition of {', '.join(KEPT)}, width "
-            f"{WIDTH} and seed 0: run `convsim run table5`"
+            f"no network is kept for {settings}; expected one beside its record, of width {WIDTH} "
+            f"and a condition of {', '.join(KEPT)}: run `convsim run table5`"
         )
     remedy = f"delete it and {path.with_suffix('.json').name}, and run `convsim run table5` again"
     weights, notes = read_tensors(path, kind="network", remedy=remedy)
