@@ -245,7 +245,8 @@ def test_networks_of_four_conditions_are_kept(swept: Path) -> None:
 
 def test_a_network_that_is_not_kept_says_which_are(swept: Path) -> None:
     with pytest.raises(
-        ValueError, match="no network is kept for .*decay, width 4, .*of width 64 and a condition of "
+        ValueError,
+        match="no network .* for .*decay, width 4, .*of width 64 and a condition of ",
     ):
         networks.load_network(by_condition(swept)["decay"], swept)
 
