@@ -7,7 +7,6 @@ import math
 import pytest
 
 from convsim.evidence import forgetting
-from convsim.evidence.deeper_figures import cells
 from convsim.evidence.deeper_tables import by_condition, rates_table, short_trainings, trainings
 from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
 from convsim.evidence.statistics import best_test, last_training, paired_differences
@@ -219,33 +218,3 @@ def test_a_norm_was_chosen_for_a_rate_and_led_to_it() -> None:
         assert float(matched[5]) - float(short[5]) == pytest.approx(8.3, abs=0.4)
     # The words say that the others are in the plan.
     assert len(rows) == 4 and {row[-1] for row in rows.values()} == {"1"}
-
-
-def test_a_resnet_trains_as_fast_from_mere_shrinking_and_gains_little_in_test() -> None:
-    recorded = cells()
-    assert [*recorded] == [(0.001, 128)], "the words say that the rest is in the plan"
-    assert len(trainings(model="ResNet18")) == 3
-    one = recorded[0.001, 128]
-    assert {name: len(runs) for name, runs in one.items()} == dict.fromkeys(one, 1)
-    default, prepared, shrunk = (one[name][0] for name in ("baseline", "init", "scale"))
-    settings = default.settings
-    assert (settings["images"], settings["epochs"]) == (10_000, 10)
-    of = {run.settings["condition"]: run.metrics["epochs"] for run in (default, prepared, shrunk)}
-    assert round(last_training(default)) == 53
-    assert round(last_training(prepared) - last_training(default)) == 43
-    assert round(last_training(shrunk) - last_training(default)) == 42
-    pairs = zip(of["init"]["train_accuracy"], of["scale"]["train_accuracy"], strict=True)
-    assert max(abs(a - b) for a, b in pairs) < 3
-    assert round(best_test(prepared) - best_test(default)) == 1
-    assert round(best_test(shrunk) - best_test(default)) == 5
-    jumps = []
-    for name in ("init", "scale"):
-        test = of[name]["test_accuracy"]
-        assert max(test) == test[3] and of[name]["train_accuracy"][6] > 90
-        jumps.append(max(abs(a - b) for a, b in zip(test, test[1:], strict=False)))
-    assert [round(jump) for jump in sorted(jumps)] == [10, 14]
-    assert of["baseline"]["test_accuracy"] == sorted(of["baseline"]["test_accuracy"])
-    ends = [of[name]["test_accuracy"][-1] for name in ("baseline", "init")]
-    assert round(ends[0] - ends[1]) == 7
-    assert 0 < last_training(prepared) - last_training(shrunk) < 2
-    assert round(best_test(prepared) - best_test(shrunk), 1) == -3.5

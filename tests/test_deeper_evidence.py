@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convsim.evidence import deeper_figures, deeper_tables
+from convsim.evidence import deeper_figures, deeper_tables, resnet
 from convsim.experiments.cifar10 import TrainingSettings
 from tests.made_up import COPY, LAYERS, save, training_metrics
 
@@ -34,10 +34,11 @@ EVERYTHING: list[tuple[Callable[[Path], Any], str]] = [
     (lambda folder: deeper_tables.plain_table("PlainCNN", folder), "of PlainCNN"),
     (deeper_tables.unit_table, "of PlainCNN from maps of variance 1"),
     (deeper_figures.falling_figure, "of regularise-falling"),
-    (deeper_figures.resnet_table, "of ResNet-18"),
-    (deeper_figures.resnet_figure, "of ResNet-18"),
-    (deeper_figures.resnet_steps_figure, "of ResNet-18"),
-    (deeper_figures.resnet_steps_table, "of ResNet-18"),
+    (resnet.grid_table, "of ResNet-18"),
+    (resnet.grid_figure, "of ResNet-18"),
+    (resnet.steps_figure, "of ResNet-18"),
+    (resnet.steps_table, "of ResNet-18"),
+    (resnet.rates_table, "of ResNet-18"),
 ]
 
 
@@ -107,7 +108,7 @@ def test_the_falling_weight_is_drawn_beside_the_held_one(tmp_path: Path) -> None
     assert ends["regularise", "y3"] == pytest.approx(100 * (1 + 2 + 3 + 4) / 20)
 
 
-def resnet(folder: Path, start: str, accuracy: float, **changes: Any) -> None:
+def save_resnet(folder: Path, start: str, accuracy: float, **changes: Any) -> None:
     some = {"model": "ResNet18", "images": 10_000, "epochs": 10, "iterations": 200}
     save_run(folder, start, accuracy, **some | changes)
 
@@ -115,36 +116,57 @@ def resnet(folder: Path, start: str, accuracy: float, **changes: Any) -> None:
 def test_figure_4_is_a_grid_with_a_control(tmp_path: Path) -> None:
     for lr, gain in ((0.001, 20), (0.01, 3)):
         for start, more in (("baseline", 0), ("init", gain), ("scale", gain - 1)):
-            resnet(tmp_path, start, 30 + more, learning_rate=lr, batch_size=128)
-            resnet(tmp_path, start, 90, learning_rate=lr, batch_size=128, model="ResNet18-CIFAR")
-    resnet(tmp_path, "init", 40, learning_rate=0.01, batch_size=64, iterations=10)
-    one, trained, two, _ = deeper_figures.resnet_table(tmp_path).rows
+            save_resnet(tmp_path, start, 30 + more, learning_rate=lr, batch_size=128)
+            save_resnet(
+                tmp_path, start, 90, learning_rate=lr, batch_size=128, model="ResNet18-CIFAR"
+            )
+    save_resnet(tmp_path, "init", 40, learning_rate=0.01, batch_size=64, iterations=10)
+    one, trained, two, _ = resnet.grid_table(tmp_path).rows
     none = "[n = 1]"
     place = ("0.001", "128", "test, best")
     assert one == (*place, "30.00", f"+20.00 {none}", f"+19.00 {none}", f"+1.00 {none}")
     assert trained == (*place[:2], "training, last", "40.00", *one[4:])
     assert two[:2] == ("0.01", "128") and two[4] == f"+3.00 {none}"
-    lines = {trace.name: trace for trace in deeper_figures.resnet_figure(tmp_path).data}
+    lines = {trace.name: trace for trace in resnet.grid_figure(tmp_path).data}
     assert [*lines["init"].x] == [0.001, 0.01] and [*lines["init"].y] == [50, 33]
     # All images say more than some, once they are there.
-    resnet(tmp_path, "baseline", 60, learning_rate=0.1, batch_size=64, images=0, epochs=50)
-    assert deeper_figures.resnet_table(tmp_path).rows[0][:4] == ("0.1", "64", "test, best", "60.00")
+    save_resnet(tmp_path, "baseline", 60, learning_rate=0.1, batch_size=64, images=0, epochs=50)
+    assert resnet.grid_table(tmp_path).rows[0][:4] == ("0.1", "64", "test, best", "60.00")
+
+
+def test_trainings_stand_in_the_order_of_their_effective_rate(tmp_path: Path) -> None:
+    place = {"batch_size": 128, "learning_rate": 0.01}
+    save_resnet(tmp_path, "baseline", 50, **place)
+    save_resnet(tmp_path, "baseline", 40, **place | {"learning_rate": 0.001})
+    save_resnet(tmp_path, "init", 30, **place | {"batch_size": 64}, iterations=10)
+    save_resnet(tmp_path, "random-bands", 90, **place)
+    for seed, accuracy in ((0, 60), (1, 62)):
+        save_resnet(tmp_path, "scale", accuracy, **place, seed=seed)
+    # Norms are 1/2 after the first epoch and 2 after the last.
+    table = resnet.rates_table(tmp_path)
+    assert [row[:6] for row in table.rows] == [
+        ("128", "0.001", "baseline", "–", "0.004", "0.00025"),
+        ("128", "0.01", "baseline", "–", "0.04", "0.0025"),
+        ("128", "0.01", "scale", "200", "0.04", "0.0025"),
+        ("64", "0.01", "init", "10", "0.04", "0.0025"),
+    ]
+    assert table.rows[2][6:] == ("61.00 ± 1.41", "71.00 ± 1.41", "2")
 
 
 def test_figure_5_begins_with_the_baseline_on_both_lines(tmp_path: Path) -> None:
     place = {"learning_rate": 0.01, "batch_size": 64}
-    resnet(tmp_path, "baseline", 50, **place)
+    save_resnet(tmp_path, "baseline", 50, **place)
     for steps, init, scale in ((10, 54, 53), (200, 58, 58)):
-        resnet(tmp_path, "init", init, **place, iterations=steps)
+        save_resnet(tmp_path, "init", init, **place, iterations=steps)
         if steps == 10:
-            resnet(tmp_path, "scale", scale, **place, iterations=steps)
-    resnet(tmp_path, "init", 90, learning_rate=0.01, batch_size=128)
-    figure = deeper_figures.resnet_steps_figure(tmp_path)
+            save_resnet(tmp_path, "scale", scale, **place, iterations=steps)
+    save_resnet(tmp_path, "init", 90, learning_rate=0.01, batch_size=128)
+    figure = resnet.steps_figure(tmp_path)
     lines = {(trace.name, trace.yaxis): trace for trace in figure.data}
     assert [*lines["init", "y"].x] == [0, 10, 200] and [*lines["init", "y"].y] == [50, 54, 58]
     assert [*lines["scale", "y"].x] == [0, 10] and [*lines["scale", "y"].y] == [50, 53]
     assert [*lines["scale", "y2"].y] == [60, 63], "in training, ten points above test"
-    table = deeper_figures.resnet_steps_table(tmp_path)
+    table = resnet.steps_table(tmp_path)
     cells = [row[:2] + tuple(cell.partition(" [")[0] for cell in row[2:]) for row in table.rows]
     ten = ("+4.00", "+3.00", "+1.00")
     most = ("+8.00", "not recorded", "not recorded")

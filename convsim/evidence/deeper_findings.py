@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from statistics import fmean
 
-from convsim.evidence.deeper_figures import RESNET, cells, steps_of_start
 from convsim.evidence.deeper_tables import by_condition, trainings
 from convsim.evidence.forgetting import Kind, after_epoch, finished
+from convsim.evidence.resnet import RESNET, cells, steps_of_start
 from convsim.evidence.statistics import (
     best_test,
     interval,
