@@ -7,6 +7,7 @@ import torch
 
 from convsim import starts
 from convsim.evidence import starts_rules
+from convsim.evidence.deeper_tables import by_condition, trainings
 from convsim.evidence.starts_figures import (
     LEVEL,
     PREDICTORS,
@@ -14,7 +15,8 @@ from convsim.evidence.starts_figures import (
     accuracies,
     beginnings,
 )
-from convsim.evidence.starts_tables import ELSEWHERE
+from convsim.evidence.starts_tables import ELSEWHERE, elsewhere_table
+from convsim.evidence.statistics import best_test
 from convsim.experiments import plan
 from convsim.experiments.choices import OWN_RATES, grid
 from convsim.experiments.conditions import CONDITIONS, OWN_RATE
@@ -50,6 +52,18 @@ def test_the_experiment_is_the_one_that_is_announced() -> None:
         assert {"baseline", "random-bands"} <= {run.condition for run in runs}, place
     assert len(PREDICTORS) == 9 and LEVEL == 0.05
     assert "channel-bands" in CONDITIONS
+
+
+def test_a_resnet_learns_more_slowly_from_bands() -> None:
+    assert len(elsewhere_table().rows) == 1, "the words say that one training is recorded"
+    settings = ELSEWHERE["ResNet-18, 10,000 images"]
+    runs = by_condition(trainings(**settings), ("baseline", "random-bands"))
+    (default,), (bands,) = runs.values()
+    accuracy = [run.metrics["epochs"]["train_accuracy"] for run in (default, bands)]
+    behind = [a - b for a, b in zip(*accuracy, strict=True)]
+    assert min(behind) > 0 and max(behind) == behind[2]
+    assert (round(behind[2]), round(behind[-1])) == (6, 2)
+    assert round(best_test(default) - best_test(bands)) == 1
 
 
 def test_before_its_training_a_wave_is_an_equaliser_and_that_alone_is_no_speed() -> None:

@@ -153,7 +153,7 @@ def steps_figure(folder: Path = RESULTS) -> go.Figure:
     Raises:
         ValueError: as :func:`resnet_trainings`.
     """
-    figure = stacked([f"{words} accuracy, %" for words in MEASURES])
+    figure = stacked([f"accuracy, %: {words}" for words in MEASURES])
     said = []
     for start, runs in steps_of_start(folder).items():
         for row, (words, measure) in enumerate(MEASURES.items(), start=1):
