@@ -9,7 +9,7 @@ import pytest
 from convsim.evidence.deeper_findings import deeper_findings
 from convsim.evidence.verdicts import AGREE, DIFFER, MIXED, NOT_RUN, OPEN, Finding
 from tests import test_forgetting_evidence as epochs
-from tests.test_deeper_evidence import resnet, save_run
+from tests.test_deeper_evidence import save_resnet, save_run
 
 NAMES = {
     "forgets": "A large learning rate forgets the initialisation",
@@ -96,8 +96,8 @@ def test_figure_4_is_judged_in_the_cell_that_the_text_names(
     for seed in range(3):
         place = size | {"learning_rate": 0.001, "seed": seed}
         for start, more in (("baseline", 0), ("init", gain + 0.5 * (seed - 1)), ("scale", 1)):
-            resnet(tmp_path, start, 30 + more, batch_size=128, **place)
-            resnet(tmp_path, start, 30, batch_size=64, **place)
+            save_resnet(tmp_path, start, 30 + more, batch_size=128, **place)
+            save_resnet(tmp_path, start, 30, batch_size=64, **place)
     found = finding("figure 4", tmp_path)
     assert found.verdict == verdict
     assert found.ours.startswith(f"{gain:+.2f} [") and f"{gain - 1:+.2f} [" in found.ours
@@ -113,9 +113,9 @@ def test_figure_5_asks_for_half_of_the_gain_after_60_steps(
     size = {"images": 0, "epochs": 50} if whole else {}
     for seed in range(3):
         place = size | {"learning_rate": 0.01, "batch_size": 64, "seed": seed}
-        resnet(tmp_path, "baseline", 50, **place)
+        save_resnet(tmp_path, "baseline", 50, **place)
         for steps, gain in ((60, early), (200, late)):
-            resnet(tmp_path, "init", 50 + gain, **place, iterations=steps)
+            save_resnet(tmp_path, "init", 50 + gain, **place, iterations=steps)
     found = finding("figure 5", tmp_path)
     assert found.verdict == verdict
     assert f"{early:+.2f} points after 60 steps, {late:+.2f} after 200" in found.ours
