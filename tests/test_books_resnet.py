@@ -101,6 +101,13 @@ def test_a_resnets_training_follows_the_effective_rate() -> None:
         assert ten == pytest.approx(1.5, abs=0.1)
     falls = [1 - float(row[5]) / float(row[4]) for row in rows]
     assert 0.2 < max(falls) < 0.25
+    growth = [
+        norms[-1] / norms[0]
+        for run in resnet.resnet_trainings()
+        for layer, norms in run.metrics["epochs"]["norm"].items()
+        if layer.startswith("layer4")
+    ]
+    assert 1.04 < max(growth) < 1.05
 
 
 def test_figure_5_has_no_gain_to_follow() -> None:
