@@ -119,3 +119,21 @@ def test_tokens_positions_and_scales_are_no_missed_convolutions() -> None:
         assert reason(*shape) == "no convolution"
     for shape in ((2, 1, 3), (2, 3, 1), (4, 4, 3, 3)):
         assert reason(*shape).endswith(f"does not know, with a weight of shape {shape}")
+
+
+def test_a_single_kernel_is_told_by_the_name_of_its_class() -> None:
+    class OwnConv(nn.Module):
+        def __init__(self, *shape: int) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(shape))
+
+    def reason(module: nn.Module) -> str:
+        left, *_ = redundancy_report(nn.Sequential(nn.Conv2d(1, 2, 1), module)).unmeasured
+        return left.reason
+
+    kernel = OwnConv(1, 3, 5, 5)
+    assert reason(kernel).endswith("does not know, with a weight of shape (1, 3, 5, 5)")
+    assert reason(OwnConv(1, 1, 1, 1)) == "no convolution"
+    # Around other layers it may be a network's token.
+    kernel.inner = nn.Linear(2, 2)
+    assert reason(kernel) == "no convolution"

@@ -68,10 +68,13 @@ def _reason(module: nn.Module) -> str:
         return "transposed convolution: it spreads values instead of summing them"
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in own):
         return "its weight has no shape yet: run the model once"
-    if not own and not [*module.children()] and "Conv" in kind:
+    named_so = "Conv" in kind and not [*module.children()]
+    if not own and named_so:
         return "its weight is no parameter, but packed or quantised: measure the model before that"
     # Tokens, positions and scales of channels are no kernels: there is one, or a number for each.
-    shapes = [tuple(p.shape) for p in own if p.ndim > 2 and 1 < len(p) < p.numel()]
+    # By its shape a single kernel could be any of them; there the name of its class decides.
+    fewest = 1 if named_so else 2
+    shapes = [tuple(p.shape) for p in own if p.ndim > 2 and fewest <= len(p) < p.numel()]
     if shapes and "Norm" not in kind:
         return f"of a class that convsim does not know, with a weight of shape {shapes[0]}"
     # Quantised layers, recurrent ones too, have a method where others have the parameter.
