@@ -10,8 +10,10 @@ from convsim.evidence import forgetting
 from convsim.evidence.deeper_tables import by_condition, rates_table, short_trainings, trainings
 from convsim.evidence.forgetting import after_epoch, finished, first_epochs, rates_of
 from convsim.evidence.statistics import best_test, last_training, paired_differences
+from convsim.evidence.sweeps import PAPERS
 from convsim.experiments.forgetting import LEARNING_RATES
 from convsim.experiments.record import Record
+from convsim.training.rates import LEAST, effective_rate, norm_at_rate
 
 THIRD = 2
 
@@ -216,5 +218,32 @@ def test_a_norm_was_chosen_for_a_rate_and_led_to_it() -> None:
     assert float(middle[5]) - float(default[5]) == pytest.approx(1.1, abs=0.1)
     for matched in (low, middle):
         assert float(matched[5]) - float(short[5]) == pytest.approx(8.3, abs=0.4)
-    # The words say that the others are in the plan.
-    assert len(rows) == 4 and {row[-1] for row in rows.values()} == {"1"}
+    # The words say that the tuned rate is in the plan.
+    assert len(rows) == 5 and {row[-1] for row in rows.values()} == {"1"}
+
+
+def test_a_rate_above_the_ceiling_was_asked_for_in_vain() -> None:
+    tried = finished()["momentum", 0.01, "baseline"][0].metrics["layers"].values()
+    growths = [layer["norm"][-1] ** 4 - layer["norm"][0] ** 4 for layer in tried]
+    first, *ceilings = [effective_rate("momentum", 0.01, growth**0.25) for growth in growths]
+    assert first > 0.02, "its wish is under its ceiling"
+    assert [round(rate, 3) for rate in ceilings] == [0.014, 0.014, 0.013]
+
+    def after_first_epoch(rate: float) -> list[float]:
+        settings = {"model": PAPERS, "width": 64, "epochs": 20, "optimizer": "momentum"}
+        [run] = trainings(condition="matched-rate", rate=rate, **settings)
+        layers = run.metrics["epochs"]["norm"].values()
+        return [effective_rate("momentum", 0.01, norms[0]) for norms in layers]
+
+    lower, higher = after_first_epoch(0.01), after_first_epoch(0.02)
+    assert higher[0] == pytest.approx(0.02, abs=5e-4)
+    assert all(0.0045 < rate < 0.0085 for rate in higher[1:])
+    assert all(high < low for low, high in zip(lower[1:], higher[1:], strict=True))
+    shortest = LEAST * norm_at_rate("momentum", 0.01, 0.02)
+    assert effective_rate("momentum", 0.01, shortest) == pytest.approx(2)
+
+    rows = {row[0]: row for row in rates_table().rows}
+    default, short, asked = (rows[n] for n in ("baseline", "scale", "matched-rate, 0.02"))
+    assert float(asked[5]) - float(default[5]) == pytest.approx(-10, abs=0.5)
+    assert float(asked[4]) - float(default[4]) == pytest.approx(-1, abs=0.3)
+    assert abs(float(asked[5]) - float(short[5])) < 2.5

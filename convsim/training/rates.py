@@ -59,8 +59,9 @@ def norm_before(optimizer: str, wanted: float, before: float, after: float) -> f
         after: the norm after it.
 
     Returns:
-        The norm, at least ``LEAST`` times the wanted one: where an epoch alone makes a weight
-        longer than that, no start is short enough.
+        The norm, at least ``LEAST`` times the wanted one. Where an epoch alone makes a weight
+        longer than that, no start ends there, and so short a one is among the worst: its first
+        step lengthens the weight the more.
     """
     power = 2 * _power(optimizer)
     least: float = (LEAST * wanted) ** power
