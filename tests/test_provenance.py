@@ -107,7 +107,7 @@ def test_what_only_some_records_state_shares_the_last_column(tmp_path: Path) -> 
     assert [row[1] for row in table.rows] == expected
 
 
-@pytest.mark.parametrize(("others", "gathered"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("others", "gathered"), [(3, True), (4, False)])
 def test_a_setting_that_few_change_shares_the_last_column(
     tmp_path: Path, others: int, gathered: bool
 ) -> None:
