@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from convsim.evidence.deeper_tables import trainings
 from convsim.evidence.neighborhood_findings import neighborhood_findings
 from convsim.evidence.similarity_findings import CLAIMS, similarity_findings
 from convsim.evidence.verdicts import AGREE, DIFFER, MIXED, OPEN, SIGNS, Finding
@@ -103,7 +104,11 @@ def test_the_words_of_the_page_fit_the_records(findings: dict[str, Finding]) -> 
     for claim in CLAIMS:
         assert findings[claim.what].verdict == OPEN, f"the page says that {claim.what} is open"
     assert findings["Table 5, width 512: baseline"].verdict == OPEN, "the page says so"
-    assert "shrinking alone gains as much" in words and "CNN2, the wide network" in words
+    assert "shrinking alone gains as much" in words and "CNN2 and the wide network" in words
+    lengths = {
+        (run.settings["epochs"], run.settings["images"]) for run in trainings(model="ResNet18")
+    }
+    assert lengths == {(10, 10_000)} and "ten epochs on a fifth of the images" in words
     overlap = findings["Overlap tells of generalisation"].ours
     low, high = map(float, re.findall(r"\[(\S+) to (\S+)\]", overlap)[1])
     assert findings["Overlap tells of generalisation"].verdict == MIXED, "the page says so"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convsim.evidence import starts_figures, starts_rules, starts_tables
+from convsim.evidence import spectra_tables, starts_figures, starts_rules, starts_tables
 from convsim.experiments.beginnings import BeginningSettings
 from convsim.experiments.cifar10 import TrainingSettings
 from convsim.experiments.conditions import CONDITIONS
@@ -20,7 +20,7 @@ NONE = "[n = 1]"
 
 def save_run(folder: Path, condition: str, accuracy: float, **changes: Any) -> None:
     """A training of ten epochs that ends at this training accuracy, five points more than test."""
-    chosen = changes.pop("chosen", {})
+    chosen, first = changes.pop("chosen", {}), changes.pop("first_concentration", 2.0)
     settings = TrainingSettings(condition, **{"epochs": 10, "data": COPY, **changes})
     metrics = training_metrics(settings, accuracy - 5)
     metrics["epochs"]["train_accuracy"] = [*range(settings.epochs - 1), accuracy]
@@ -28,6 +28,7 @@ def save_run(folder: Path, condition: str, accuracy: float, **changes: Any) -> N
         {name: {"normalized": a, "concentration": b} for name in LAYERS}
         for a, b in ((0.375, 2.5), (0.5, 2.0))
     )
+    after[next(iter(LAYERS))]["concentration"] = first
     metrics |= {"chosen": chosen, "layers_before": before, "layers_after": after}
     save(folder, "table5", settings, metrics, data=COPY)
 
@@ -38,7 +39,8 @@ EVERYTHING: list[tuple[Callable[[Path], Any], str]] = [
     (starts_tables.layers_table, "with bands in some layers"),
     (starts_tables.own_rate_table, "at its own learning rate"),
     (starts_tables.elsewhere_table, "with bands elsewhere"),
-    (starts_figures.widening_table, "of the factorial"),
+    (spectra_tables.widening_table, "of the factorial"),
+    (spectra_tables.narrowing_table, "with its spectra"),
 ]
 
 
@@ -258,6 +260,23 @@ def test_predictors_are_ranked_over_starts(tmp_path: Path, monkeypatch: Any) -> 
 
 def test_widening_is_read_before_and_after(tmp_path: Path) -> None:
     save_run(tmp_path, "random-bands", 60)
-    rows = starts_figures.widening_table(tmp_path).rows
+    rows = spectra_tables.widening_table(tmp_path).rows
     assert rows[0] == ("random-bands", "1", "2.50", "2.00", "0.38", "0.50")
     assert rows[1][:2] == ("random-bands", "2 to 4")
+
+
+def test_narrowing_is_read_where_it_was_recorded(tmp_path: Path) -> None:
+    twenty: dict[str, Any] = {"optimizer": "momentum", "epochs": 20}
+    for seed in (0, 1):
+        save_run(tmp_path, "scale", 70, seed=seed, first_concentration=3.0 + seed, **twenty)
+    save_run(tmp_path, "scale", 70, epochs=19)
+    save_run(tmp_path, "random-bands", 40, model="ResNet18", batch_size=128, images=10_000)
+    # A record of the first kind: it says nothing of layers.
+    settings = TrainingSettings("baseline", data=COPY, **twenty)
+    save(tmp_path, "table5", settings, training_metrics(settings, 60), data=COPY)
+    table = spectra_tables.narrowing_table(tmp_path)
+    others, gathered = "2.50 → 2.00", "0.94 → 1.00"
+    assert table.rows == (
+        ("CNN1, momentum", "scale", "2.50 → 3.50", others, "0.94 → 1.75", gathered, "2"),
+        ("ResNet-18, 10,000 images", "random-bands", others, others, gathered, gathered, "1"),
+    )

@@ -10,12 +10,12 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from convsim.evidence.deeper_tables import missing_error, trainings
-from convsim.evidence.input_tables import layer_reading, reading_of
-from convsim.evidence.starts_rules import DIVERSE, factorial_trainings
-from convsim.evidence.statistics import distinct, mean_std, spearman
+from convsim.evidence.deeper_tables import trainings
+from convsim.evidence.input_tables import layer_reading
+from convsim.evidence.starts_rules import DIVERSE
+from convsim.evidence.statistics import distinct, spearman
 from convsim.evidence.sweeps import PAPERS, data_rank
-from convsim.evidence.training_tables import not_recorded, provenance
+from convsim.evidence.training_tables import not_recorded
 from convsim.experiments.beginnings import AT_DEFAULT_NORMS, BEGINNINGS
 from convsim.experiments.plan import FACTORIAL_EPOCHS
 from convsim.experiments.record import RESULTS, Record, read_records
@@ -58,8 +58,6 @@ FAMILIES = {
 OTHER = "other"
 _SIDES: tuple[Literal["layers_before", "layers_after"], ...] = ("layers_before", "layers_after")
 SYMBOLS = ("circle", "square", "diamond", "cross")
-WATCHED = ("baseline", "random-bands", "random-wide-bands", "same-band", "noise-low", "scale-free")
-"""The starts whose spectra are followed through a training."""
 
 
 def accuracies(folder: Path = RESULTS) -> dict[str, float]:
@@ -223,36 +221,3 @@ def predictors_figure(folder: Path = RESULTS) -> go.Figure:
 
 def _family(name: str) -> str:
     return next((family for family, members in FAMILIES.items() if name in members), OTHER)
-
-
-def widening_table(folder: Path = RESULTS) -> Table:
-    """How narrow the spectra are before a training and after it, by start and layer.
-
-    Raises:
-        ValueError: if no training of the factorial is recorded.
-    """
-    runs = factorial_trainings(folder)
-    some = {name: runs[name] for name in WATCHED if name in runs}
-    if not some:
-        raise missing_error("of the factorial", folder)
-    rows = []
-    for name, of in some.items():
-        for words, part in (("1", slice(0, 1)), ("2 to 4", slice(1, None))):
-            cells = []
-            for key in ("concentration", "normalized"):
-                for side in _SIDES:
-                    values = [reading_of(run.metrics[side], key, part) for run in of]
-                    known = [value for value in values if value is not None]
-                    cells.append(mean_std(known))
-            rows.append((name, words, *cells))
-    return Table(
-        columns=(
-            *(("", "start"), ("", "layers")),
-            *(("concentration", side) for side in ("before", "after")),
-            *(("L̄", side) for side in ("before", "after")),
-        ),
-        rows=tuple(rows),
-        caption=f"Kernels of CNN1 before and after {FACTORIAL_EPOCHS} epochs: concentration of "
-        "their spectra (1 is white, 2.7 a wave), and normalised similarity.",
-        source=provenance([run for of in some.values() for run in of]),
-    )
