@@ -75,6 +75,12 @@ def test_rates_stand_on_the_curve_that_the_default_gives(tmp_path: Path) -> None
     assert [*shown["scale, one epoch"].y] == pytest.approx([0.01 / 4, 0.1 / 25], rel=1e-4)
     assert [*shown["baseline, one step"].y] == pytest.approx([0.01 / 6.25], rel=1e-4)
     assert f"Highest at {12**-0.5:.2g}" in figure.layout.meta["alt"]
+    # Every seed is drawn, and the words say the mean.
+    save_epoch(tmp_path, "scale", (1.0, 2.0, 4.0), seed=1)
+    figure = forgetting.rate_figure(tmp_path)
+    assert sorted(traces(figure)["scale, one step"].x) == pytest.approx([0.01, 0.04, 0.4])
+    assert figure.layout.meta["alt"].count("after one step") == 3
+    assert "scale 0.025, after one step 0.0063;" in figure.layout.meta["alt"]
 
 
 def test_growth_is_drawn_beside_what_the_gradients_predict(tmp_path: Path) -> None:

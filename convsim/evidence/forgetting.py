@@ -110,12 +110,11 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
         )
     gradient = fmean(map(unit_gradient, records[source]))
     courses = [
-        (start, rates_of(record), record.metrics["steps"].index(1))
+        (start, [(rates_of(record), record.metrics["steps"].index(1)) for record in some])
         for (optimizer, _, start), some in records.items()
-        for record in some
         if optimizer == "SGD"
     ]
-    firsts = [rates[0] for _, rates, _ in courses]
+    firsts = [rates[0] for _, some in courses for rates, _ in some]
     low, high = math.log10(min(firsts)), math.log10(max(firsts))
     grid = [10 ** (low + (high - low) * part / 100) for part in range(101)]
     figure = go.Figure()
@@ -130,18 +129,20 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
     for number, start in enumerate(STARTS):
         for words, symbol in (("one step", "circle-open"), ("one epoch", "x")):
             points = [
-                (rates[0], rates[first if words == "one step" else -1])
-                for name, rates, first in courses
+                [(rates[0], rates[first if words == "one step" else -1]) for rates, first in some]
+                for name, some in courses
                 if name == start
             ]
             figure.add_scatter(
-                x=rounded([x for x, _ in points]),
-                y=rounded([y for _, y in points]),
+                x=rounded([x for seeds in points for x, _ in seeds]),
+                y=rounded([y for seeds in points for _, y in seeds]),
                 name=f"{start}, {words}",
                 mode="markers",
                 marker={"color": COLORS[number], "symbol": symbol, "size": 9 + number},
             )
-            said += [f"{start} {x:.2g}, after {words} {y:.2g}" for x, y in points]
+            for seeds in points:
+                x, y = map(fmean, zip(*seeds, strict=True))
+                said.append(f"{start} {x:.2g}, after {words} {y:.2g}")
     figure.update_xaxes(title_text="effective rate at the start", type="log", dtick=1)
     figure.update_yaxes(
         title_text="effective rate<br>after a step, an epoch",
