@@ -75,9 +75,13 @@ def test_rates_stand_on_the_curve_that_the_default_gives(tmp_path: Path) -> None
     assert [*shown["scale, one epoch"].y] == pytest.approx([0.01 / 4, 0.1 / 25], rel=1e-4)
     assert [*shown["baseline, one step"].y] == pytest.approx([0.01 / 6.25], rel=1e-4)
     assert f"Highest at {12**-0.5:.2g}" in figure.layout.meta["alt"]
-    # Every seed is drawn, and the words say the mean.
+    # Every seed is drawn, with a curve of its own, and the words say the mean.
     save_epoch(tmp_path, "scale", (1.0, 2.0, 4.0), seed=1)
+    save_epoch(tmp_path, "baseline", (2.0, 2.5, 4.0), (0.0, 4.0, 9.0), seed=1)
     figure = forgetting.rate_figure(tmp_path)
+    curves = [max(trace.y) for trace in figure.data if trace.legendgroup == "curve"]
+    assert curves == pytest.approx([1 / (2 * 12**0.5), 1 / (2 * 4)], rel=0.01)
+    assert "Highest at 0.29, 0.25." in figure.layout.meta["alt"]
     assert sorted(traces(figure)["scale, one step"].x) == pytest.approx([0.01, 0.04, 0.4])
     assert figure.layout.meta["alt"].count("after one step") == 3
     assert "scale 0.025, after one step 0.0063;" in figure.layout.meta["alt"]

@@ -96,7 +96,7 @@ def finished(folder: Path = RESULTS) -> dict[Kind, list[Record[Any]]]:
 def rate_figure(folder: Path = RESULTS) -> go.Figure:
     """Effective rates of SGD before the first step, after it, and after the epoch.
 
-    The curve takes γ, the mean over seeds, from the default at the smallest learning rate.
+    A curve a seed takes γ from the default at the smallest learning rate.
 
     Raises:
         ValueError: if nothing, or not that run, is recorded.
@@ -108,7 +108,7 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
             f"the first epoch of {source[2]} with learning rate {source[1]} is not recorded in "
             f"{folder}; expected it: run `convsim run forgetting`"
         )
-    gradient = fmean(map(unit_gradient, records[source]))
+    gradients = [unit_gradient(record) for record in records[source]]
     courses = [
         (start, [(rates_of(record), record.metrics["steps"].index(1)) for record in some])
         for (optimizer, _, start), some in records.items()
@@ -118,13 +118,16 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
     low, high = math.log10(min(firsts)), math.log10(max(firsts))
     grid = [10 ** (low + (high - low) * part / 100) for part in range(101)]
     figure = go.Figure()
-    figure.add_scatter(
-        x=rounded(grid),
-        y=rounded([rate_after_step(rate, gradient) for rate in grid]),
-        name="r / (1 + γ² r²)",
-        mode="lines",
-        line={"color": "gray", "dash": "2px,3px"},
-    )
+    for number, gradient in enumerate(gradients):
+        figure.add_scatter(
+            x=rounded(grid),
+            y=rounded([rate_after_step(rate, gradient) for rate in grid]),
+            name="r / (1 + γ² r²)",
+            legendgroup="curve",
+            showlegend=number == 0,
+            mode="lines",
+            line={"color": "gray", "dash": "2px,3px"},
+        )
     said = []
     for number, start in enumerate(STARTS):
         for words, symbol in (("one step", "circle-open"), ("one epoch", "x")):
@@ -153,8 +156,9 @@ def rate_figure(folder: Path = RESULTS) -> go.Figure:
     return finish(
         figure,
         height=460,
-        alt="Points along a curve that rises and falls again: the effective rate of layer 3 after "
-        f"the first step over that before it. Highest at {1 / gradient:.2g}. " + "; ".join(said),
+        alt="Points along curves, one a seed, that rise and fall again: the effective rate of "
+        "layer 3 after the first step over that before it. Highest at "
+        f"{', '.join(f'{1 / gradient:.2g}' for gradient in gradients)}. " + "; ".join(said) + ".",
     )
 
 
