@@ -10,8 +10,10 @@ import pytest
 import torch
 
 from convsim.evidence import doubts, sweeps
+from convsim.evidence.deeper_tables import by_condition, trainings
 from convsim.evidence.statistics import (
     best_test,
+    chosen_test,
     last_test,
     last_training,
     paired_differences,
@@ -110,6 +112,28 @@ def test_the_default_jumps_and_is_flattered_most() -> None:
     }
     assert max(flattered, key=lambda name: flattered[name]) == "baseline"
     assert flattered["baseline"] - flattered["init"] == pytest.approx(1, abs=0.2)
+
+
+def test_images_held_out_choose_the_epoch_that_is_best_in_test() -> None:
+    runs = trainings(held_out=5_000)
+    assert sorted(run.settings["condition"] for run in runs) == ["baseline", "init", "scale"]
+    falls = []
+    for run in runs:
+        tested, held = (
+            np.array(run.metrics["epochs"][f"{name}_accuracy"]) for name in ("test", "held_out")
+        )
+        assert len(tested) == 20 and tested.argmax() == held.argmax()
+        assert np.corrcoef(tested, held)[0, 1] > 0.99
+        chance = np.mean(tested * (100 - tested) * (1 / 5_000 + 1 / 10_000)) ** 0.5
+        assert np.mean((tested - held) ** 2) ** 0.5 < chance
+        falls.append(-np.diff(tested).min())
+    assert round(max(falls)) == 15
+    of = by_condition(runs, ("baseline", "init"))
+    for rule, lead in ((best_test, 4.65), (chosen_test, 4.65), (last_test, 6.53)):
+        assert paired_differences(of["init"], of["baseline"], rule) == [pytest.approx(lead)]
+    (default,), (ours,) = of.values()
+    assert best_test(default) - last_test(default) == pytest.approx(2, abs=0.2)
+    assert best_test(ours) == last_test(ours)
 
 
 def test_the_loss_climbs_back_as_the_rate_brakes() -> None:

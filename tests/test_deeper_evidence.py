@@ -58,6 +58,8 @@ def test_each_optimiser_is_compared_with_itself(tmp_path: Path) -> None:
         save_run(tmp_path, start, 99, optimizer="Adam", learning_rate=0.01)  # not of the plan
         save_run(tmp_path, start, 98, loop=1)
         save_run(tmp_path, start, 97, width=32)
+        save_run(tmp_path, start, 96, held_out=5_000)
+        save_run(tmp_path, start, 95, images=5_000, epochs=60)  # no shorter one in its first epochs
     save_run(tmp_path, "baseline", 60, queries=100)  # the same training, measured otherwise
     rows = {
         row[0]: row for row in deeper_tables.optimizers_table(tmp_path).rows if "test" in row[2]

@@ -38,9 +38,9 @@ def trainings(folder: Path = RESULTS, **wanted: Any) -> list[Training]:
 
     Args:
         folder: where the records lie.
-        wanted: fields of ``TrainingSettings``; the loop is today's.
+        wanted: fields of ``TrainingSettings``; the loop is today's, and no images are held out.
     """
-    wanted = {"loop": LOOP} | wanted
+    wanted = {"loop": LOOP, "held_out": 0} | wanted
     found = [
         record
         for record in read_records(TRAINING.name, folder)
@@ -56,7 +56,7 @@ def short_trainings(optimizer: str, folder: Path = RESULTS) -> dict[str, list[Tr
 
     Where only a longer one is recorded, its first epochs stand for it.
     """
-    common: dict[str, Any] = {"model": PAPERS, "width": 64, "optimizer": optimizer}
+    common: dict[str, Any] = {"model": PAPERS, "width": 64, "optimizer": optimizer, "images": 0}
     common["learning_rate"] = LEARNING_RATES[optimizer]
     found = trainings(folder, epochs=SHORT_EPOCHS, **common)
     # A longer training began as a shorter one would have.
