@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
+import numpy as np
 import pytest
 
 from convsim.evidence.deeper_tables import by_condition, rates_table, short_trainings, trainings
@@ -158,3 +161,37 @@ def test_a_rate_above_the_ceiling_was_asked_for_in_vain() -> None:
     assert float(asked[5]) - float(default[5]) == pytest.approx(-10, abs=0.5)
     assert float(asked[4]) - float(default[4]) == pytest.approx(-1, abs=0.3)
     assert abs(float(asked[5]) - float(short[5])) < 2.5
+
+
+def test_without_batch_normalisation_less_alike_kernels_lead_for_a_while() -> None:
+    found = by_condition(
+        trainings(model="PlainCNN", epochs=20, learning_rate=0.1),
+        ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band"),
+    )
+    runs = {name: run for name, (run,) in found.items()}
+    assert len(runs) == 4 and {run.settings["seed"] for run in runs.values()} == {0}
+    default = runs.pop("baseline")
+
+    def deep(run: Record, side: str, key: str) -> float:
+        return fmean([layer[key] for layer in run.metrics[side].values()][1:])
+
+    def course(run: Record, key: str = "train_accuracy") -> np.ndarray:
+        return np.array(run.metrics["epochs"][key])
+
+    assert round(deep(default, "layers_before", "normalized"), 2) == 0.99
+    assert round(deep(default, "layers_after", "normalized"), 2) == 0.94
+    starts, ends, most = [], [], []
+    for run in runs.values():
+        starts.append(round(deep(run, "layers_before", "normalized"), 2))
+        ends.append(round(deep(run, "layers_after", "normalized"), 2))
+        assert deep(run, "layers_before", "correlation") < 0.17
+        alike = deep(default, "layers_after", "correlation")
+        assert deep(run, "layers_after", "correlation") == pytest.approx(alike, abs=0.02)
+        lead = course(run) - course(default)
+        assert lead[3:12].min() > 1.3 and lead[-4:].max() < 1.5
+        most.append(round(lead.max(), 1))
+        assert 0.3 < last_training(run) - last_training(default) < 0.85
+        assert 0 < best_test(run) - best_test(default) < 1.1
+        assert abs(np.diff(course(run, "test_accuracy")[10:])).max() > 1.1
+    assert (min(starts), max(starts), min(ends), max(ends)) == (0.25, 0.37, 0.53, 0.64)
+    assert most == [3.9, 2.8, 2.1]
