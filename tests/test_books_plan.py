@@ -84,6 +84,9 @@ def deeper() -> dict[str, list[TrainingSettings]]:
         "Without batch normalisation?": both(HELD, model="PlainCNN", learning_rate=0.1),
         "And with weights that keep the variance?": both(HELD, model="KaimingCNN"),
         "Or that are made to?": both(UNIT, model="PlainCNN"),
+        "And at a higher learning rate?": both(
+            ("unit-variance", "scale-free-unit-variance"), model="PlainCNN", learning_rate=0.03
+        ),
         "Width, spread or place of the frequencies?": both(
             ["baseline", "scale-free", "balanced-bands", *factorial()], epochs=10
         ),

@@ -32,7 +32,11 @@ EVERYTHING: list[tuple[Callable[[Path], Any], str]] = [
     (deeper_tables.optimizers_table, "under other optimisers"),
     (deeper_tables.rates_table, "of matched-rate"),
     (lambda folder: deeper_tables.plain_table("PlainCNN", folder), "of PlainCNN"),
-    (deeper_tables.unit_table, "of PlainCNN from maps of variance 1"),
+    (deeper_tables.unit_table, "of PlainCNN from maps of variance 1 at 0.01"),
+    (
+        lambda folder: deeper_tables.unit_table(folder, again=True),
+        "of PlainCNN from maps of variance 1 at 0.03",
+    ),
     (deeper_figures.falling_figure, "of regularise-falling"),
     (resnet.grid_table, "of ResNet-18"),
     (resnet.grid_figure, "of ResNet-18"),
@@ -91,6 +95,8 @@ def test_plain_networks_are_compared_with_the_default_of_their_kind(tmp_path: Pa
     save_run(tmp_path, "baseline", 70, model="KaimingCNN")
     save_run(tmp_path, "unit-variance", 60, model="PlainCNN")
     save_run(tmp_path, "init", 20, model="PlainCNN")
+    save_run(tmp_path, "unit-variance", 70, model="PlainCNN", learning_rate=0.03)
+    save_run(tmp_path, "scale-free-unit-variance", 72, model="PlainCNN", learning_rate=0.03)
     first, second = deeper_tables.plain_table("PlainCNN", tmp_path).rows
     assert first[:5] == ("baseline", "50.50 ± 0.71", "60.50 ± 0.71", "0", "0")
     assert first[5:] == ("0.75", "0.50", "0.50", "undefined", "2")
@@ -98,6 +104,9 @@ def test_plain_networks_are_compared_with_the_default_of_their_kind(tmp_path: Pa
     unit = deeper_tables.unit_table(tmp_path).rows
     assert [row[0] for row in unit] == ["unit-variance", "init"]
     assert unit[1][3] == "-40.00 [n = 1]"
+    again = deeper_tables.unit_table(tmp_path, again=True).rows
+    assert [row[0] for row in again] == ["unit-variance", "scale-free-unit-variance"]
+    assert again[1][1] == "72.00" and again[1][3] == "+2.00 [n = 1]"
 
 
 def test_the_falling_weight_is_drawn_beside_the_held_one(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from convsim.evidence.sweeps import PAPERS, Training, data_rank, first_epochs
 from convsim.evidence.training_tables import not_recorded, provenance
 from convsim.experiments.cifar10 import settings_of
 from convsim.experiments.forgetting import OTHERS, STARTS
-from convsim.experiments.plan import HELD, RATES, SHORT_EPOCHS, UNIT
+from convsim.experiments.plan import AGAIN, AGAIN_RATE, HELD, RATES, SHORT_EPOCHS, UNIT
 from convsim.experiments.record import RESULTS, read_records
 from convsim.experiments.sweep import TRAINING
 from convsim.table import Table
@@ -185,20 +185,26 @@ def plain_table(model: str, folder: Path = RESULTS) -> Table:
     )
 
 
-def unit_table(folder: Path = RESULTS) -> Table:
+def unit_table(folder: Path = RESULTS, *, again: bool = False) -> Table:
     """The same where every layer's maps begin with variance 1, and where nothing makes up for
     Algorithm 1's shrinking.
+
+    Args:
+        folder: where the records lie.
+        again: at the higher learning rate, at which some of them are trained once more.
 
     Raises:
         ValueError: if none of them is recorded.
     """
-    found = trainings(folder, model="PlainCNN", epochs=SHORT_EPOCHS)
-    names = (*UNIT, "init", "scale")
+    usual = (*UNIT, "init", "scale"), LEARNING_RATES["SGD"]
+    names, rate = (AGAIN, AGAIN_RATE) if again else usual
+    found = trainings(folder, model="PlainCNN", epochs=SHORT_EPOCHS, learning_rate=rate)
     runs = by_condition(found, names)
     if not runs:
-        raise missing_error("of PlainCNN from maps of variance 1", folder)
+        raise missing_error(f"of PlainCNN from maps of variance 1 at {rate}", folder)
+    words = f"PlainCNN at a learning rate of {rate}: starts whose maps have variance 1"
     return _differences_from(
-        "unit-variance", names, runs, "PlainCNN: starts whose maps have variance 1, and two others"
+        "unit-variance", names, runs, words if again else f"{words}, and two others"
     )
 
 

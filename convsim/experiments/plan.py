@@ -32,6 +32,8 @@ RATES = (0.005, 0.01, 0.02)
 HELD = ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band")
 UNIT = ("unit-variance", "init-unit-variance", "scale-free-unit-variance")
 """What is asked where scale is no learning rate: at held norms, and at one variance of the maps."""
+AGAIN = ("unit-variance", "scale-free-unit-variance")
+AGAIN_RATE = 0.03  # thrice that of the others: is a lead at one rate a lead?
 FACTORIAL_EPOCHS = 10
 FEW, FEW_EPOCHS = 5_000, 60  # training images, and epochs on them
 HELD_OUT = 5_000  # training images, by which an epoch is chosen
@@ -141,6 +143,13 @@ BOOK = (
     _special("Without batch normalisation?", HELD, range(2), model="PlainCNN", learning_rate=0.1),
     _special("And with weights that keep the variance?", HELD, range(2), model="KaimingCNN"),
     _special("Or that are made to?", (*UNIT, "init", "scale"), range(2), model="PlainCNN"),
+    _special(
+        "And at a higher learning rate?",
+        AGAIN,
+        range(2),
+        model="PlainCNN",
+        learning_rate=AGAIN_RATE,
+    ),
     _special(
         "Width, spread or place of the frequencies?",
         ("baseline", "scale-free", "balanced-bands", *FACTORIAL),
