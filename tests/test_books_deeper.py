@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from statistics import fmean
 
 import numpy as np
@@ -163,21 +164,25 @@ def test_a_rate_above_the_ceiling_was_asked_for_in_vain() -> None:
     assert abs(float(asked[5]) - float(short[5])) < 2.5
 
 
+def plain(rate: float, names: Iterable[str]) -> dict[str, list[Record]]:
+    """CNN1 without batch normalisation, by start."""
+    return by_condition(trainings(model="PlainCNN", epochs=20, learning_rate=rate), [*names])
+
+
+def deep(run: Record, side: str, key: str) -> float:
+    """The mean of layers 2 to 4 before or after the training."""
+    return fmean([layer[key] for layer in run.metrics[side].values()][1:])
+
+
+def course(run: Record, key: str = "train_accuracy") -> np.ndarray:
+    return np.array(run.metrics["epochs"][key])
+
+
 def test_without_batch_normalisation_less_alike_kernels_lead_for_a_while() -> None:
-    found = by_condition(
-        trainings(model="PlainCNN", epochs=20, learning_rate=0.1),
-        ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band"),
-    )
+    found = plain(0.1, ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band"))
     runs = {name: run for name, (run,) in found.items()}
-    assert len(runs) == 4 and {run.settings["seed"] for run in runs.values()} == {0}
-    default = runs.pop("baseline")
-
-    def deep(run: Record, side: str, key: str) -> float:
-        return fmean([layer[key] for layer in run.metrics[side].values()][1:])
-
-    def course(run: Record, key: str = "train_accuracy") -> np.ndarray:
-        return np.array(run.metrics["epochs"][key])
-
+    assert len(runs) == 5 and {run.settings["seed"] for run in runs.values()} == {0}
+    default, same = runs.pop("baseline"), runs.pop("same-band")
     assert round(deep(default, "layers_before", "normalized"), 2) == 0.99
     assert round(deep(default, "layers_after", "normalized"), 2) == 0.94
     starts, ends, most = [], [], []
@@ -195,3 +200,61 @@ def test_without_batch_normalisation_less_alike_kernels_lead_for_a_while() -> No
         assert abs(np.diff(course(run, "test_accuracy")[10:])).max() > 1.1
     assert (min(starts), max(starts), min(ends), max(ends)) == (0.25, 0.37, 0.53, 0.64)
     assert most == [3.9, 2.8, 2.1]
+    assert round(deep(same, "layers_before", "normalized"), 2) == 1
+    assert (course(same) < course(default)).all()
+    assert round(last_training(same) - last_training(default)) == -5
+
+
+def test_at_variance_1_algorithm_1_is_level_and_less_alike_kernels_lead() -> None:
+    names = ("unit-variance", "init-unit-variance", "scale-free-unit-variance", "init", "scale")
+    found = plain(0.01, names)
+    default, algorithm, free = (found[name] for name in names[:3])
+    seeds = [[run.settings["seed"] for run in found[name]] for name in names]
+    assert seeds[:3] == [[0, 1]] * 3 and all(0 in of for of in seeds[3:])
+    apart = paired_differences(algorithm, default, last_training)
+    assert [round(lead, 1) for lead in apart] == [0.1, -0.2]
+    for run in (*found["init"], *found["scale"]):
+        assert course(run).max() < 10.1 and course(run, "test_accuracy").max() < 10.1
+        of_layer = run.metrics["epochs"]["norm"].values()
+        assert all(14 < 4.7 / norms[0] < 16 for norms in [*of_layer][1:])
+    training = paired_differences(free, default, last_training)
+    assert [round(lead, 1) for lead in training] == [2.4, 3.2]
+    tests = paired_differences(free, default, best_test)
+    assert [round(lead, 1) for lead in tests] == [1.8, 3.1]
+    for run, other, reached in zip(free, default, (16, 15), strict=True):
+        assert (course(run) > course(other)).all()
+        for side in ("layers_before", "layers_after"):
+            assert deep(run, side, "normalized") == pytest.approx(0.25, abs=0.01)
+            assert deep(run, side, "correlation") < deep(other, side, "correlation") - 0.02
+        when = np.interp(last_training(other), course(run), np.arange(1, 21))
+        assert round(float(when)) == reached
+
+
+def test_the_lead_without_batch_normalisation_melts_once_two_thirds_are_learnt() -> None:
+    less = ("scale-free", "random-bands", "balanced-bands", "scale-free-unit-variance")
+    late = []
+    for rate, base in ((0.1, "baseline"), (0.01, "unit-variance"), (0.03, "unit-variance")):
+        found = plain(rate, (base, *less))
+        partners = {run.settings["seed"]: course(run) for run in found.pop(base)}
+        for run in (run for some in found.values() for run in some):
+            default = partners[run.settings["seed"]]
+            lead = (course(run) - default)[3:]
+            early = lead[default[3:] < 200 / 3]
+            assert early.min() > 0.95 and early.max() < 4.05
+            if rate == 0.01:
+                assert len(early) == len(lead)
+            else:
+                late.append(lead[-1])
+    assert late and max(late) < 1
+
+    names = ("unit-variance", "scale-free-unit-variance")
+    default, free = (plain(0.03, names)[name] for name in names)
+    [ahead] = [course(a) - course(b) for a, b in zip(free, default, strict=True)]
+    assert (round(ahead.max(), 1), round(ahead[-1], 1)) == (2.5, 0.4)
+    [[before, after], [other, level]] = (
+        [round(deep(run, side, "correlation"), 2) for side in ("layers_before", "layers_after")]
+        for run in (*free, *default)
+    )
+    assert (before, after, other, level) == (0.12, 0.17, 0.26, 0.18)
+    assert round(deep(free[0], "layers_after", "normalized"), 2) == 0.27
+    assert round(deep(default[0], "layers_after", "normalized"), 2) == 0.99

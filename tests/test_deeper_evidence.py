@@ -38,6 +38,7 @@ EVERYTHING: list[tuple[Callable[[Path], Any], str]] = [
         "of PlainCNN from maps of variance 1 at 0.03",
     ),
     (deeper_figures.falling_figure, "of regularise-falling"),
+    (deeper_figures.lead_figure, "of PlainCNN that can be compared"),
     (resnet.grid_table, "of ResNet-18"),
     (resnet.grid_figure, "of ResNet-18"),
     (resnet.steps_figure, "of ResNet-18"),
@@ -117,6 +118,27 @@ def test_the_falling_weight_is_drawn_beside_the_held_one(tmp_path: Path) -> None
     assert ends["regularise", "y2"] == 70 and ends["regularise-falling", "y2"] == 72
     assert ends["regularise", "y"] == pytest.approx(0.1)  # the loss, 2 by the epoch
     assert ends["regularise", "y3"] == pytest.approx(100 * (1 + 2 + 3 + 4) / 20)
+
+
+def test_a_lead_is_drawn_seed_by_seed_and_rate_by_rate(tmp_path: Path) -> None:
+    for seed, (base, free) in enumerate(((50, 52), (51, 55))):
+        save_run(tmp_path, "baseline", base, model="PlainCNN", learning_rate=0.1, seed=seed)
+        save_run(tmp_path, "scale-free", free, model="PlainCNN", learning_rate=0.1, seed=seed)
+    save_run(tmp_path, "random-bands", 99, model="PlainCNN", learning_rate=0.1, seed=2)
+    for name, accuracy in (("unit-variance", 60), ("scale-free-unit-variance", 59)):
+        save_run(tmp_path, name, accuracy, model="PlainCNN", learning_rate=0.03)
+    figure = deeper_figures.lead_figure(tmp_path)
+    assert [title.text for title in figure.layout.annotations] == [
+        "the default's norms, η = 0.1: points ahead of baseline",
+        "maps of variance 1, η = 0.03: points ahead of unit-variance",
+    ]
+    ends = [(line.name, line.yaxis, line.y[0], line.y[-1]) for line in figure.data]
+    assert ends == [
+        ("scale-free", "y", 0, 2),
+        ("scale-free", "y", 0, 4),
+        ("scale-free-unit-variance", "y2", 0, -1),
+    ]
+    assert [line.showlegend for line in figure.data] == [True, False, True]
 
 
 def save_resnet(folder: Path, start: str, accuracy: float, **changes: Any) -> None:
