@@ -179,30 +179,36 @@ def course(run: Record, key: str = "train_accuracy") -> np.ndarray:
 
 
 def test_without_batch_normalisation_less_alike_kernels_lead_for_a_while() -> None:
-    found = plain(0.1, ("baseline", "scale-free", "random-bands", "balanced-bands", "same-band"))
-    runs = {name: run for name, (run,) in found.items()}
-    assert len(runs) == 5 and {run.settings["seed"] for run in runs.values()} == {0}
-    default, same = runs.pop("baseline"), runs.pop("same-band")
-    assert round(deep(default, "layers_before", "normalized"), 2) == 0.99
-    assert round(deep(default, "layers_after", "normalized"), 2) == 0.94
-    starts, ends, most = [], [], []
-    for run in runs.values():
-        starts.append(round(deep(run, "layers_before", "normalized"), 2))
-        ends.append(round(deep(run, "layers_after", "normalized"), 2))
-        assert deep(run, "layers_before", "correlation") < 0.17
-        alike = deep(default, "layers_after", "correlation")
-        assert deep(run, "layers_after", "correlation") == pytest.approx(alike, abs=0.02)
-        lead = course(run) - course(default)
-        assert lead[3:12].min() > 1.3 and lead[-4:].max() < 1.5
-        most.append(round(lead.max(), 1))
-        assert 0.3 < last_training(run) - last_training(default) < 0.85
-        assert 0 < best_test(run) - best_test(default) < 1.1
-        assert abs(np.diff(course(run, "test_accuracy")[10:])).max() > 1.1
-    assert (min(starts), max(starts), min(ends), max(ends)) == (0.25, 0.37, 0.53, 0.64)
-    assert most == [3.9, 2.8, 2.1]
-    assert round(deep(same, "layers_before", "normalized"), 2) == 1
-    assert (course(same) < course(default)).all()
-    assert round(last_training(same) - last_training(default)) == -5
+    less = ("scale-free", "random-bands", "balanced-bands")
+    found = plain(0.1, ("baseline", "same-band", *less))
+    assert {name: [run.settings["seed"] for run in some] for name, some in found.items()} == {
+        name: [0, 1] for name in ("baseline", "same-band", *less)
+    }
+    before, after, most, last, tests = [], [], [], [], []
+    for name in less:
+        for run, default in zip(found[name], found["baseline"], strict=True):
+            assert deep(default, "layers_before", "normalized") == pytest.approx(0.99, abs=5e-3)
+            assert deep(default, "layers_after", "normalized") == pytest.approx(0.94, abs=5e-3)
+            before.append(round(deep(run, "layers_before", "normalized"), 2))
+            after.append(round(deep(run, "layers_after", "normalized"), 2))
+            assert deep(run, "layers_before", "correlation") < 0.17
+            alike = deep(default, "layers_after", "correlation")
+            assert deep(run, "layers_after", "correlation") == pytest.approx(alike, abs=0.02)
+            lead = course(run) - course(default)
+            assert lead[3:12].min() > 1 and lead[-4:].max() < 1.5
+            most.append(round(lead[3:12].max(), 1))
+            last.append(round(lead[-1], 1))
+            tests.append(round(best_test(run) - best_test(default), 1))
+            assert abs(np.diff(course(run, "test_accuracy")[10:])).max() > max(1.9, tests[-1])
+    assert (min(before), max(before), min(after), max(after)) == (0.25, 0.37, 0.51, 0.64)
+    assert most == [3.9, 3.0, 2.8, 2.1, 2.1, 2.0]
+    assert last[:2] == [0.3, -0.5] and (min(last[2:]), max(last[2:])) == (0.5, 0.8)
+    assert tests[:2] == [0, 0.7] and (min(tests[2:]), max(tests[2:])) == (0.9, 1.9)
+    for same, default in zip(found["same-band"], found["baseline"], strict=True):
+        assert round(deep(same, "layers_before", "normalized"), 2) == 1
+        assert (course(same) < course(default)).all()
+    behind = paired_differences(found["same-band"], found["baseline"], last_training)
+    assert [round(points, 1) for points in behind] == [-5.4, -3.5]
 
 
 def test_at_variance_1_algorithm_1_is_level_and_less_alike_kernels_lead() -> None:
