@@ -219,6 +219,8 @@ def test_at_variance_1_algorithm_1_is_level_and_less_alike_kernels_lead() -> Non
     assert seeds[:3] == [[0, 1]] * 3 and all(0 in of for of in seeds[3:])
     apart = paired_differences(algorithm, default, last_training)
     assert [round(lead, 1) for lead in apart] == [0.1, -0.2]
+    behind = paired_differences(algorithm, default, best_test)
+    assert behind == pytest.approx([-0.5, -1], abs=0.06)
     for run in (*found["init"], *found["scale"]):
         assert course(run).max() < 10.1 and course(run, "test_accuracy").max() < 10.1
         of_layer = run.metrics["epochs"]["norm"].values()
