@@ -129,8 +129,8 @@ def test_a_lead_is_drawn_seed_by_seed_and_rate_by_rate(tmp_path: Path) -> None:
         save_run(tmp_path, name, accuracy, model="PlainCNN", learning_rate=0.03)
     figure = deeper_figures.lead_figure(tmp_path)
     assert [title.text for title in figure.layout.annotations] == [
-        "the default's norms, η = 0.1: points ahead of baseline",
-        "maps of variance 1, η = 0.03: points ahead of unit-variance",
+        "the default's norms, η = 0.1",
+        "maps of variance 1, η = 0.03",
     ]
     ends = [(line.name, line.yaxis, line.y[0], line.y[-1]) for line in figure.data]
     assert ends == [

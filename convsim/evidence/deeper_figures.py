@@ -94,9 +94,8 @@ def lead_figure(folder: Path = RESULTS) -> go.Figure:
     shown = {race: of for race, of in pairs.items() if of}
     if not shown:
         raise missing_error("of PlainCNN that can be compared", folder)
-    figure = stacked(
-        [f"{race.where}, η = {race.rate}: points ahead of {race.starts[0]}" for race in shown]
-    )
+    figure = stacked([f"{race.where}, η = {race.rate}" for race in shown])
+    figure.update_yaxes(title_text="points ahead")
     named: set[str] = set()
     said = []
     for row, of in enumerate(shown.values(), start=1):
